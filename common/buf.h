@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A growable run of bytes: text being built, or a record being encoded. Allocation failure is remembered (buf_failed)
+ * instead of being returned from every call; whoever uses the result asks once.
+ */
+#ifndef WEIR_COMMON_BUF_H
+#define WEIR_COMMON_BUF_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf {
+	char *data; /* NUL behind the last byte once anything was added; NULL before */
+	size_t len, cap;
+	bool failed;
+};
+
+#define BUF_INIT {NULL, 0, 0, false}
+
+void buf_init(struct buf *b);
+void buf_fini(struct buf *b); /* frees; b may be used again */
+void buf_clear(struct buf *b); /* length 0, memory kept */
+bool buf_failed(const struct buf *b);
+void buf_add(struct buf *b, const void *data, size_t len);
+void buf_adds(struct buf *b, const char *text);
+void buf_addc(struct buf *b, char c);
+void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The text, the caller's to free; "" never NULL unless memory ran out. b is empty afterwards. */
+char *buf_take(struct buf *b);
+
+#endif

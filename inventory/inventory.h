@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Who is behind an address, when. Gathers from the kernel (links, bridges, network namespaces over rtnetlink), from the
+ * container runtime (Docker's API over its Unix socket; Podman speaks the same) and tells changes as they happen. Runs in
+ * the parent; all of it non-blocking behind one descriptor.
+ */
+#ifndef WEIR_INVENTORY_INVENTORY_H
+#define WEIR_INVENTORY_INVENTORY_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/workload.h"
+
+struct inventory_settings {
+	const char *const *runtime_sockets; /* NULL-terminated; NULL: $DOCKER_HOST (unix://), /run/docker.sock and
+	                                       /run/podman/podman.sock, whichever are there, now or later */
+	const char *netns_dir;              /* NULL: /run/netns */
+	const char *const *name_templates;  /* NULL-terminated "pattern -> group" for workloads without labels; NULL: none */
+	const char *const *bridges;         /* NULL-terminated patterns of bridges to capture on; NULL: every bridge that
+	                                       has a veth port or a container runtime's name */
+};
+
+/* An interface to capture on. */
+struct inventory_link {
+	uint32_t ifindex;
+	char name[16];
+	bool bridge; /* else a veth of its own */
+	uint8_t n_addrs;
+	struct addr addrs[8]; /* the host's addresses on it */
+};
+
+struct inventory_events {
+	/* Came, or something about it changed (same id). w->addrs are all it has now. */
+	void (*workload_up)(void *arg, const struct workload *w);
+	/* Ended: w->end_ns is set. */
+	void (*workload_down)(void *arg, const struct workload *w);
+	void (*link_up)(void *arg, const struct inventory_link *l);
+	void (*link_down)(void *arg, uint32_t ifindex);
+	/* The host's own addresses, whole list, whenever it changes. */
+	void (*host_addrs)(void *arg, const struct addr *addrs, size_t n);
+	/* Something a person should know: runtime reached or lost, permission missing. Once per change. */
+	void (*notice)(void *arg, bool problem, const char *text);
+	void *arg;
+};
+
+struct inventory;
+/* Opens the kernel's notifications first, then lists; same with the runtime. Tells what is there through ev before it
+ * returns, except for what the runtime has still to answer. 0 or negative errno. */
+int inventory_open(struct inventory **out, const struct inventory_settings *s, const struct inventory_events *ev);
+void inventory_close(struct inventory *inv);
+int inventory_fd(const struct inventory *inv);       /* readable: call dispatch */
+int inventory_dispatch(struct inventory *inv);       /* never blocks. 0 or negative errno */
+/* True once every runtime that is there has answered its first list. */
+bool inventory_settled(const struct inventory *inv);
+
+/* The group a workload belongs to by its own labels, image or name; GROUP_STRLEN bytes. docs/architecture.md has the order. */
+void inventory_group_name(const struct workload *w, const char *const *name_templates, char *out);
+
+/* One answer of `docker inspect` (array or object), as from --inventory FILE or the API. Calls up for each container.
+ * 0, or -EINVAL with *error. */
+#define INVENTORY_ERROR_STRLEN 256
+int inventory_parse_inspect(const char *json, size_t len, const char *runtime,
+			    void (*up)(void *arg, const struct workload *w), void *arg, char *error);
+/* --inventory FILE: inspect JSON, or lines "ADDRESS NAME [GROUP]" ('#' comments). The error names the line. */
+int inventory_read_file(const char *path, void (*up)(void *arg, const struct workload *w), void *arg, char *error);
+
+#endif
