@@ -261,7 +261,7 @@ static int packet_add(struct channel *c, const uint8_t *data, size_t len)
 		return -EBADMSG;
 	memcpy(&head, data, sizeof(head));
 	len -= sizeof(head);
-	if (head.type == MSG_NONE || head.type >= MSG_TYPE_MAX_ || head.total > MSG_BODY_MAX ||
+	if (head.type == IPC_NONE || head.type >= IPC_TYPE_MAX_ || head.total > MSG_BODY_MAX ||
 	    head.first == c->partial || c->n_fds != (head.first ? head.n_fds : c->n_fds))
 		return -EBADMSG;
 	if (head.first) {

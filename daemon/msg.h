@@ -15,42 +15,42 @@
 
 /* Who sends what to whom; bodies are told in daemon/wire_bodies.h. */
 enum msg_type {
-	MSG_NONE,
+	IPC_NONE,
 	/* enforcer -> engine and capture */
-	MSG_SETTINGS, /* first of all: settings_encode */
-	MSG_STOP,     /* report what you hold, then end */
+	IPC_SETTINGS, /* first of all: settings_encode */
+	IPC_STOP,     /* report what you hold, then end */
 	/* enforcer -> capture */
-	MSG_ATTACH, /* body_link */
-	MSG_DETACH, /* u32 ifindex */
+	IPC_ATTACH, /* body_link */
+	IPC_DETACH, /* u32 ifindex */
 	/* capture -> enforcer */
-	MSG_READY,    /* confined and at work; also from the engine */
-	MSG_ATTACHED, /* u32 ifindex */
-	MSG_REFUSED,  /* u32 ifindex, string: could not attach */
-	MSG_GONE,     /* u32 ifindex: vanished under the capture */
-	MSG_STATS,    /* body_stats; handed on to the engine */
+	IPC_READY,    /* confined and at work; also from the engine */
+	IPC_ATTACHED, /* u32 ifindex */
+	IPC_REFUSED,  /* u32 ifindex, string: could not attach */
+	IPC_GONE,     /* u32 ifindex: vanished under the capture */
+	IPC_STATS,    /* body_stats; handed on to the engine */
 	/* enforcer -> engine */
-	MSG_RING,      /* u32 worker; two descriptors: memfd and eventfd */
-	MSG_RING_END,  /* u32 worker: its process is gone, drain and forget */
-	MSG_WORKLOAD,  /* u8 ended, workload_encode */
-	MSG_LINK,      /* body_link */
-	MSG_LINK_GONE, /* u32 ifindex */
-	MSG_HOST,      /* u32 count, addresses */
-	MSG_NOTICE,    /* u8 problem, string */
-	MSG_SETTLED,   /* inventory is complete: what was not told of is gone */
-	MSG_ROLES,     /* body_role, repeated */
-	MSG_COVERAGE,  /* coverage_encode */
-	MSG_VERDICT,   /* verdict_encode */
-	MSG_EXPIRED,   /* u64 generation: nobody confirmed, the kernel opened */
-	MSG_KERNEL,    /* u64 generation of the table in the kernel, 0 none */
-	MSG_DONE,      /* u64 token, i32 rc, string error: the answer to an order below */
-	MSG_NAT,       /* body_nat: what conntrack knows of a flow asked for, or a translation seen */
+	IPC_RING,      /* u32 worker; two descriptors: memfd and eventfd */
+	IPC_RING_END,  /* u32 worker: its process is gone, drain and forget */
+	IPC_WORKLOAD,  /* u8 ended, workload_encode */
+	IPC_LINK,      /* body_link */
+	IPC_LINK_GONE, /* u32 ifindex */
+	IPC_HOST,      /* u32 count, addresses */
+	IPC_NOTICE,    /* u8 problem, string */
+	IPC_SETTLED,   /* inventory is complete: what was not told of is gone */
+	IPC_ROLES,     /* body_role, repeated */
+	IPC_COVERAGE,  /* coverage_encode */
+	IPC_VERDICT,   /* verdict_encode */
+	IPC_EXPIRED,   /* u64 generation: nobody confirmed, the kernel opened */
+	IPC_KERNEL,    /* u64 generation of the table in the kernel, 0 none */
+	IPC_DONE,      /* u64 token, i32 rc, string error: the answer to an order below */
+	IPC_NAT,       /* body_nat: what conntrack knows of a flow asked for, or a translation seen */
 	/* engine -> enforcer */
-	MSG_APPLY,   /* u64 token, u32 confirm_within_s, bytes selectors (groups_encode), bytes ruleset_encode */
-	MSG_ADOPT,   /* the same body; for a table that outlived us or should be there: see daemon/enforcer_policy.c */
-	MSG_CONFIRM, /* u64 token */
-	MSG_REMOVE,  /* u64 token */
-	MSG_ASK_NAT, /* body_nat with the reply part empty */
-	MSG_TYPE_MAX_
+	IPC_APPLY,   /* u64 token, u32 confirm_within_s, bytes selectors (groups_encode), bytes ruleset_encode */
+	IPC_ADOPT,   /* the same body; for a table that outlived us or should be there: see daemon/enforcer_policy.c */
+	IPC_CONFIRM, /* u64 token */
+	IPC_REMOVE,  /* u64 token */
+	IPC_ASK_NAT, /* body_nat with the reply part empty */
+	IPC_TYPE_MAX_
 };
 
 struct msg {
