@@ -10,27 +10,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pcap/pcap.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "capture/source_private.h"
 #include "common/timefmt.h"
 
 #define FILE_BUFFER (256 * 1024)
-
-struct source {
-	pcap_t *pcap;
-	char *name;
-	char *buffer;
-	enum link_type link;
-	bool live;
-	uint64_t packets;
-	source_packet_fn fn; /* during source_read */
-	void *arg;
-};
 
 static const struct {
 	int dlt;
@@ -53,7 +42,7 @@ static int link_of(enum link_type *out, int dlt)
 	return -EPROTONOSUPPORT;
 }
 
-static struct source *source_alloc(const char *name)
+struct source *source_alloc(const char *name)
 {
 	struct source *s = calloc(1, sizeof(*s));
 
@@ -88,13 +77,13 @@ int source_fd(const struct source *s)
 	return s->live ? pcap_get_selectable_fd(s->pcap) : -1;
 }
 
-static int no_memory(char *error, const char *name)
+int source_no_memory(char *error, const char *name)
 {
 	snprintf(error, SOURCE_ERROR_STRLEN, "%s: out of memory", name);
 	return -ENOMEM;
 }
 
-static int link_check(struct source *s, const char *hint, char *error)
+int source_link_check(struct source *s, const char *hint, char *error)
 {
 	int dlt = pcap_datalink(s->pcap);
 	const char *name = pcap_datalink_val_to_name(dlt);
@@ -138,7 +127,7 @@ int source_open_file(struct source **out, const char *path, int fd, char *error)
 	if (!s) {
 		if (fd >= 0)
 			close(fd);
-		return no_memory(error, path);
+		return source_no_memory(error, path);
 	}
 	f = file_open(path, fd, &rc, error);
 	if (!f)
@@ -155,7 +144,7 @@ int source_open_file(struct source **out, const char *path, int fd, char *error)
 			 "%s: is no capture that can be read: %s. weir reads pcap and pcapng, not compressed", path, text);
 		goto out;
 	}
-	rc = link_check(s, "Capture on the interface itself, or convert the file (editcap -T)", error);
+	rc = source_link_check(s, "Capture on the interface itself, or convert the file (editcap -T)", error);
 	if (rc)
 		goto out;
 	*out = s;
@@ -172,6 +161,8 @@ static void on_packet(u_char *user, const struct pcap_pkthdr *h, const u_char *d
 	/* Asked for nanoseconds: tv_usec holds them. A file may say anything; then so does the time. */
 	uint64_t ns = (uint64_t)(uint32_t)h->ts.tv_sec * NS_PER_S + (uint64_t)h->ts.tv_usec;
 
+	if (ns < s->since_ns)
+		return;
 	/* A length on the wire below what is there, or of more than any link carries, is nonsense. */
 	if (wirelen < h->caplen || wirelen > 1u << 24)
 		wirelen = h->caplen;
@@ -191,27 +182,11 @@ int source_read(struct source *s, int max, source_packet_fn fn, void *arg, char 
 		return n;
 	if (n == 0)
 		return s->live ? 0 : SOURCE_END;
-	if (s->live) {
-		snprintf(error, SOURCE_ERROR_STRLEN, "%s: %s", s->name, pcap_geterr(s->pcap));
-		return -ENETDOWN;
-	}
+	if (s->live)
+		return source_live_end(s, on_packet, error);
 	snprintf(error, SOURCE_ERROR_STRLEN,
 		 "%s: unreadable behind packet %llu: %s. What comes before is kept; if the file was cut while it was written or "
 		 "copied, fetch it again",
 		 s->name, (unsigned long long)(s->packets > before ? s->packets : before), pcap_geterr(s->pcap));
 	return -EBADMSG;
-}
-
-int source_open_live(struct source **out, const char *name, const struct source_live *live, char *error)
-{
-	(void)out;
-	(void)live;
-	snprintf(error, SOURCE_ERROR_STRLEN, "%s: live capture is not built in yet", name);
-	return -EOPNOTSUPP;
-}
-
-void source_loss(struct source *s, uint64_t *received, uint64_t *dropped, uint64_t *interface_dropped)
-{
-	(void)s;
-	*received = *dropped = *interface_dropped = 0;
 }
