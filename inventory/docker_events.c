@@ -103,6 +103,8 @@ static void on_connect(struct container *c, uint64_t t, const char *network)
 		if (!c->ev)
 			learn_attributes(c, NULL);
 		ask_network(c->lives, network);
+	} else {
+		c->joined_ns = t;
 	}
 	ask_inspect(c);
 }

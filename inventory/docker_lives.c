@@ -170,6 +170,10 @@ static void life_up(struct container *c, struct workload *w)
 	bool early = c->connect_ns && c->connect_ns < w->start_ns && w->start_ns - c->connect_ns < CONNECT_EARLY_NS;
 	uint64_t bound = early ? c->connect_ns : w->start_ns;
 
+	if (c->live == w->id) /* what is new has come by a later connect */
+		bound = c->joined_ns ? c->joined_ns : time_now_ns();
+	c->joined_ns = 0;
+
 	if (c->live && c->live != w->id)
 		life_down(c, w->start_ns);
 	w->exit_code = -1;

@@ -14,6 +14,7 @@ struct container {
 	struct lives *lives;
 	char id[72];
 	uint64_t connect_ns, start_ns, die_ns; /* of the present life, by events; 0: not seen */
+	uint64_t joined_ns;           /* connected to one more network while it runs */
 	uint64_t ended_ns;            /* when the last life ended: what began before it is no news */
 	int32_t exit_code;
 	uint64_t live;                /* id of the workload told, 0: none */
