@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "capture/community_id.h"
 #include "common/flow.h"
 
 struct classify;      /* one detection module with its caches and name automata */
@@ -38,10 +39,5 @@ void classify_verdict(struct classify *c, struct classify_flow *f, bool giveup, 
 const char *classify_risk_name(unsigned n);
 const char *classify_risk_severity(unsigned n);
 const char *classify_library_version(void);
-
-/* Community ID v1, seed 0 (https://github.com/corelight/community-id-spec) of the record's conversation, as "1:..." into
- * out (at least 40 bytes). 0, or -EOPNOTSUPP where the specification has none. */
-#define COMMUNITY_ID_STRLEN 40
-int community_id(const struct flow_rec *f, char *out);
 
 #endif
