@@ -20,7 +20,10 @@
 #define PACKETS_MAX_TCP 80
 #define PACKETS_MAX_UDP 24
 #define POOL_KEEP 4096 /* states kept for reuse: about 3 MB */
-#define SYN_LEN 40
+#define SYN_HEADERS_MAX 128 /* IP header with what extensions may come before a SYN forged for nDPI */
+#define TCP_LEN 20
+#define TCP_SYN 2
+#define HANDSHAKE_PACKETS 3
 #define PORT_DNS 53
 #define PORT_MDNS 5353
 #define PORT_LLMNR 5355
@@ -94,9 +97,14 @@ void classify_flow_free(struct classify *c, struct classify_flow *f)
 	c->pooled++;
 }
 
+void classify_flow_syn(struct classify_flow *f)
+{
+	f->syn = true;
+}
+
 /* Where a packet's transport payload lies. */
 struct view {
-	const uint8_t *payload;
+	const uint8_t *l4_start, *payload;
 	size_t len;
 	uint16_t port[2];
 	uint8_t l4;
@@ -107,7 +115,7 @@ static bool view_transport(struct view *v, const uint8_t *p, size_t len)
 	size_t skip;
 
 	v->port[0] = v->port[1] = 0;
-	v->payload = p;
+	v->l4_start = v->payload = p;
 	v->len = len;
 	if (v->l4 == IPPROTO_TCP && len >= 20)
 		skip = (size_t)(p[12] >> 4) * 4;
@@ -187,6 +195,52 @@ static bool enough_packets(const struct classify_flow *f)
 	       (f->l4 == IPPROTO_UDP && f->packets > PACKETS_MAX_UDP);
 }
 
+static void put16(uint8_t *p, size_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static void swap_bytes(uint8_t *a, uint8_t *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint8_t t = a[i];
+
+		a[i] = b[i];
+		b[i] = t;
+	}
+}
+
+/*
+ * Shows nDPI the SYN that was seen before there was a state: some of its dissectors (tinc) and its retransmission check
+ * want it. It is remade from the first segment with payload, whose client's next sequence number is one behind the SYN's.
+ */
+static void show_syn(struct classify *c, struct classify_flow *f, const uint8_t *ip, const struct view *v,
+		     bool from_client, uint64_t time_ms)
+{
+	bool v6 = ip[0] >> 4 == 6;
+	size_t head = (size_t)(v->l4_start - ip), alen = v6 ? 16 : 4, src = v6 ? 8 : 12;
+	uint8_t syn[SYN_HEADERS_MAX + TCP_LEN], *tcp = syn + head;
+	struct compat_proto ignored;
+
+	if (head > SYN_HEADERS_MAX)
+		return;
+	memcpy(syn, ip, head + TCP_LEN);
+	if (!from_client) {
+		swap_bytes(syn + src, syn + src + alen, alen);
+		swap_bytes(tcp, tcp + 2, 2);
+		memcpy(tcp + 4, tcp + 8, 4); /* what the server acknowledges is the client's next */
+	}
+	for (unsigned i = 7; i >= 4 && tcp[i]-- == 0; i--)
+		;
+	memset(tcp + 8, 0, 4);
+	tcp[12] = TCP_LEN / 4 << 4;
+	tcp[13] = TCP_SYN;
+	put16(v6 ? syn + 4 : syn + 2, v6 ? head + TCP_LEN - 40 : head + TCP_LEN);
+	compat_process(&ignored, c->mod, &f->ndpi, syn, (uint16_t)(head + TCP_LEN), time_ms, true);
+	f->packets += HANDSHAKE_PACKETS;
+}
+
 bool classify_packet(struct classify *c, struct classify_flow *f, const uint8_t *ip, size_t len, bool from_client,
 		     uint64_t time_ms)
 {
@@ -199,10 +253,18 @@ bool classify_packet(struct classify *c, struct classify_flow *f, const uint8_t 
 	if (!view_init(&v, ip, len))
 		return false;
 	f->l4 = v.l4;
+	if (v.len == 0 && v.l4 == IPPROTO_TCP && !enough_packets(f))
+		return false; /* acknowledgements tell nDPI nothing */
 	if (v.len && (port_is_dns(&v) || f->names))
 		packet_dns(f, &v);
 	if (!f->final) {
 		bool enough = enough_packets(f);
+
+		if (f->syn) {
+			f->syn = false;
+			if (v.l4 == IPPROTO_TCP)
+				show_syn(c, f, ip, &v, from_client, time_ms);
+		}
 
 		compat_process(&f->proto, c->mod, &f->ndpi, ip, len > UINT16_MAX ? UINT16_MAX : (uint16_t)len, time_ms,
 			       from_client);

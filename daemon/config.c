@@ -37,7 +37,7 @@ static const struct key keys[] = {
 	{"state", KIND_TEXT, AT(state), 0, 0},
 	{"user", KIND_TEXT, AT(user), 0, 0},
 	{"netns", KIND_TEXT, AT(netns), 0, 0},
-	{"runtimes", KIND_TEXTS, AT(runtimes), 0, 0},
+	{"runtime_sockets", KIND_TEXTS, AT(runtimes), 0, 0},
 	{"bridges", KIND_TEXTS, AT(bridges), 0, 0},
 	{"names", KIND_TEXTS, AT(names), 0, 0},
 	{"workers", KIND_NUMBER, AT(workers), 1, SETTINGS_WORKERS_MAX},
@@ -194,6 +194,8 @@ static int texts_of(const struct reader *r, const struct key *k, yaml_document_t
 		texts[n] = NULL;
 	}
 	n = 0;
+	if (k->offset == AT(runtimes))
+		r->s->runtimes_set = true;
 	for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top; i++) {
 		yaml_node_t *item = yaml_document_get_node(doc, *i);
 

@@ -19,7 +19,8 @@ struct settings {
 	char *state;   /* state directory */
 	char *user;    /* NULL: "weir", else "nobody" */
 	char *netns;   /* NULL: the inventory's default */
-	/* NULL-terminated; empty (first is NULL): the inventory's defaults. */
+	/* NULL-terminated; empty (first is NULL): the inventory's defaults, unless runtimes_set: no runtime at all. */
+	bool runtimes_set;
 	char *runtimes[SETTINGS_TEXTS_MAX + 1], *bridges[SETTINGS_TEXTS_MAX + 1], *names[SETTINGS_TEXTS_MAX + 1];
 	uint64_t workers;
 	uint64_t ring_bytes; /* per worker, a power of two */

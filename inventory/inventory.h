@@ -12,6 +12,7 @@
 
 #include "common/workload.h"
 
+/* Borrowed, with all it points to, until inventory_close. */
 struct inventory_settings {
 	const char *const *runtime_sockets; /* NULL-terminated; NULL: $DOCKER_HOST (unix://), /run/docker.sock and
 	                                       /run/podman/podman.sock, whichever are there, now or later */
@@ -19,6 +20,7 @@ struct inventory_settings {
 	const char *const *name_templates;  /* NULL-terminated "pattern -> group" for workloads without labels; NULL: none */
 	const char *const *bridges;         /* NULL-terminated patterns of bridges to capture on; NULL: every bridge that
 	                                       has a veth port or a container runtime's name */
+	bool no_kernel; /* only the runtime is asked: no links, addresses, namespaces */
 };
 
 /* An interface to capture on. */
@@ -54,7 +56,14 @@ int inventory_dispatch(struct inventory *inv);       /* never blocks. 0 or negat
 /* True once every runtime that is there has answered its first list. */
 bool inventory_settled(const struct inventory *inv);
 
-/* The group a workload belongs to by its own labels, image or name; GROUP_STRLEN bytes. docs/architecture.md has the order. */
+/*
+ * Within workload_up: since when the addresses that are new in this call have been the workload's (UTC; by the runtime's
+ * clock where it says so). For a container this is the moment its network was made, a little before start_ns: its first
+ * packets may be older than the time the runtime noted as its start. 0 outside of workload_up.
+ */
+uint64_t inventory_bound_ns(const struct inventory *inv);
+
+/* The group a workload belongs to by its own labels, image or name; GROUP_STRLEN bytes. names.c has the order. */
 void inventory_group_name(const struct workload *w, const char *const *name_templates, char *out);
 
 /* One answer of `docker inspect` (array or object), as from --inventory FILE or the API. Calls up for each container.
