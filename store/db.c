@@ -161,6 +161,8 @@ static void end(struct store_txn *t)
 	s->env->txns--;
 	if (t->write) {
 		s->env->writing = false;
+		if (t->error != -ECANCELED)
+			s->full = t->error == -ENOSPC;
 		batch_clear(s->batch);
 		edge_cache_clear(s->edges, t->error == 0);
 	}
@@ -198,7 +200,6 @@ int store_commit(struct store_txn *t)
 		rc = db_errno(mdb_txn_commit(t->mdb));
 	}
 	t->error = rc;
-	t->s->full = rc == -ENOSPC;
 	end(t);
 	return rc;
 }

@@ -12,14 +12,13 @@
 
 #include <errno.h>
 
-#include "common/timefmt.h"
 #include "store/env.h"
 #include "store/key.h"
 
 #define ROOM_PART 16                /* of the budget, kept free for the next transactions */
+#define ROOM_PART_FULL 4            /* the same, after one did not fit */
 #define EDGES_PART 4                /* of the budget: what edges may take */
 #define EDGES_PER_DROP 4096         /* records deleted in one transaction */
-#define READERS_CHECK_NS (30 * NS_PER_S)
 
 /* Drops the bucket that is first in the directory; with limit_ns only when all of it ended before. */
 static int drop_first(struct store_txn *t, uint64_t limit_ns, unsigned keep, uint64_t *dropped)
@@ -141,17 +140,16 @@ static int make_room(struct store *s, uint64_t wanted, uint64_t *dropped)
 
 int retention_make_room(struct store *s)
 {
-	uint64_t now = time_mono_ns(), wanted = s->options.size_budget / ROOM_PART, dropped = 0;
+	uint64_t wanted = s->options.size_budget / (s->full ? ROOM_PART_FULL : ROOM_PART), dropped = 0;
 	MDB_envinfo info;
+	MDB_stat st;
 
-	if (now - s->readers_checked_ns > READERS_CHECK_NS) {
-		mdb_reader_check(s->env->mdb, NULL); /* a reader that died must not pin pages */
-		s->readers_checked_ns = now;
-	}
 	mdb_env_info(s->env->mdb, &info);
+	mdb_env_stat(s->env->mdb, &st);
 	/* Cheap in the common case: with that much of the file never used there is nothing to count. */
-	if (!s->full && (info.me_last_pgno + 1) * 4096 + wanted < s->env->limit)
+	if (!s->full && (info.me_last_pgno + 1) * st.ms_psize + wanted < s->env->limit)
 		return 0;
+	mdb_reader_check(s->env->mdb, NULL); /* a reader that died must not pin pages */
 	return make_room(s, wanted, &dropped);
 }
 

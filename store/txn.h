@@ -55,7 +55,6 @@ struct store {
 	enum store_mode mode;
 	struct store_options options; /* defaults filled in */
 	bool full;                    /* the last write transaction ran out of room */
-	uint64_t readers_checked_ns;
 	struct batch *batch;          /* of the open write transaction; memory kept between them */
 	struct edge_cache *edges;
 };
