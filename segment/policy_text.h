@@ -33,6 +33,8 @@ void policy_rules_free(struct policy_rule *rules, size_t n);
 /* Sets the peer from its text. 0 or -EINVAL. */
 int policy_set_peer(struct policy_rule *r, const char *peer);
 int policy_add_name(struct policy_rule *r, const char *name);
+/* Letters, digits, '-', '_' and dots, with * for any run: what a DNS name or a pattern of such can be (RFC 1035 length). */
+bool policy_dns_name_ok(const char *text);
 
 /* A scalar as YAML: plain where every reader of YAML takes it for a string, else quoted. */
 void policy_emit_scalar(struct buf *b, const char *text);
