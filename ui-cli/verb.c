@@ -95,6 +95,7 @@ static int unknown(const char *name)
 int verb_main(int argc, char **argv)
 {
 	char help[] = "--help";
+	char *help_args[] = {NULL, help, NULL, NULL};
 	const struct verb *v;
 
 	setlocale(LC_ALL, "");
@@ -111,10 +112,13 @@ int verb_main(int argc, char **argv)
 		return VERB_DONE;
 	}
 	if (strcmp(argv[1], "help") == 0) {
-		char *args[] = {argv[2], help, NULL};
-
+		help_args[0] = argv[2];
+		if (argc > 3) { /* weir help policy generate */
+			help_args[1] = argv[3];
+			help_args[2] = help;
+		}
 		v = find(argv[2]);
-		return v ? v->run(2, args) : unknown(argv[2]);
+		return v ? v->run(argc > 3 ? 3 : 2, help_args) : unknown(argv[2]);
 	}
 	v = find(argv[1]);
 	return v ? v->run(argc - 1, argv + 1) : unknown(argv[1]);
