@@ -235,11 +235,12 @@ static void update(struct worker *w, struct flow *f, unsigned dir, const struct 
 		report_flow(w, f, FLOW_REASON_CUT);
 }
 
-/* A new SYN on ends whose conversation is over is another conversation. */
+/* A new SYN on ends whose conversation is over is another conversation; behind a refusal it is the same client's next try
+ * (some clients answer a RST by two more SYNs from the same port). */
 static bool is_reuse(const struct flow *f, const struct packet *p, uint64_t time_ns)
 {
 	return p->proto == PROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN &&
-	       f->class == FLOW_CLASS_CLOSED && time_ns >= f->last_ns;
+	       (f->state == FLOW_STATE_CLOSED || f->state == FLOW_STATE_RESET) && time_ns >= f->last_ns;
 }
 
 void track_packet(struct worker *w, struct packet *p, uint32_t wirelen, uint64_t time_ns)

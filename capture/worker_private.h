@@ -22,7 +22,7 @@ struct iface {
 	bool used;
 	uint64_t attached_ns;
 	struct coverage_rec cover; /* growth since the last report; start_ns 0: nothing yet */
-	uint64_t orphans_told;
+
 };
 
 /* A verdict: what inspection left behind. */
@@ -58,6 +58,7 @@ struct worker {
 	uint64_t now_ns;          /* the clock: packet time offline */
 	uint64_t sweep_ns;        /* when the sweep last moved */
 	uint64_t interval;        /* of attempts and coverage */
+	uint64_t orphans_told;    /* fragments without a first one, as far as counted */
 	size_t n_ifaces;
 	struct iface ifaces[IFACES_MAX];
 	struct buf attrs;         /* scratch for a record's attributes */
