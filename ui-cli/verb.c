@@ -12,6 +12,11 @@
 #include <string.h>
 
 const struct verb verb_table[] = {
+	{"flows", verb_flows, "conversations, one a line"},
+	{"map", verb_map, "who talks to whom, over what"},
+	{"who", verb_who, "which workload had an address, now or then"},
+	{"replay", verb_replay, "a policy against history: what it would have refused"},
+	{"blocks", verb_blocks, "what was refused, or would have been, and why"},
 	{NULL, NULL, NULL},
 };
 
