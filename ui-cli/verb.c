@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Finding the verb: the table of all of them, `--help`, `help VERB` and `--version`, and the nearest name for whoever
+ * mistyped one. A word that is no verb is wrong use (exit 2); nothing else is decided here.
+ */
+#include "config.h"
+#include "ui-cli/verb.h"
+
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+const struct verb verb_table[] = {
+	{NULL, NULL, NULL},
+};
+
+static const struct verb *find(const char *name)
+{
+	for (const struct verb *v = verb_table; v->name; v++) {
+		if (strcmp(v->name, name) == 0)
+			return v;
+	}
+	return NULL;
+}
+
+/* Edits (insert, delete, replace one character) from a to b; words are short, so one row of the matrix is enough. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[33];
+	size_t n = strlen(b);
+
+	if (strlen(a) > 32 || n > 32)
+		return 99;
+	for (size_t j = 0; j <= n; j++)
+		row[j] = (unsigned)j;
+	for (size_t i = 0; a[i]; i++) {
+		unsigned diagonal = row[0]++;
+
+		for (size_t j = 1; j <= n; j++) {
+			unsigned best = diagonal + (a[i] != b[j - 1]);
+
+			diagonal = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[n];
+}
+
+const char *verb_nearest(const char *text)
+{
+	const char *nearest = NULL;
+	unsigned best = 3; /* three edits away is another word */
+
+	for (const struct verb *v = verb_table; v->name; v++) {
+		unsigned d = distance(text, v->name);
+
+		if (strlen(text) >= 2 && strncmp(text, v->name, strlen(text)) == 0)
+			d = 0;
+		if (d < best && d < strlen(v->name)) {
+			best = d;
+			nearest = v->name;
+		}
+	}
+	return nearest;
+}
+
+static void print_help(FILE *out)
+{
+	fputs("usage: weir VERB [options]\n\n"
+	      "Shows which containers talk to which, and confines them to that.\n\n", out);
+	for (const struct verb *v = verb_table; v->name; v++)
+		fprintf(out, "  %-10s %s\n", v->name, v->summary);
+	fputs("\n  weir help VERB   what a verb does, its options, examples\n"
+	      "  weir --version   version\n\n"
+	      "Exit codes: 0 done, 1 failed, 2 wrong use, 3 found what you asked to be warned of.\n", out);
+}
+
+static int unknown(const char *name)
+{
+	const char *nearest = verb_nearest(name);
+
+	if (nearest)
+		fprintf(stderr, "weir: there is no verb \"%s\". Did you mean \"weir %s\"? `weir --help` lists all\n", name,
+			nearest);
+	else
+		fprintf(stderr, "weir: there is no verb \"%s\"; `weir --help` lists all\n", name);
+	return VERB_MISUSED;
+}
+
+int verb_main(int argc, char **argv)
+{
+	char help[] = "--help";
+	const struct verb *v;
+
+	setlocale(LC_ALL, "");
+	if (argc < 2) {
+		print_help(stderr);
+		return VERB_MISUSED;
+	}
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+		printf("weir %s\n", PACKAGE_VERSION);
+		return VERB_DONE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || (strcmp(argv[1], "help") == 0 && argc == 2)) {
+		print_help(stdout);
+		return VERB_DONE;
+	}
+	if (strcmp(argv[1], "help") == 0) {
+		char *args[] = {argv[2], help, NULL};
+
+		v = find(argv[2]);
+		return v ? v->run(2, args) : unknown(argv[2]);
+	}
+	v = find(argv[1]);
+	return v ? v->run(argc - 1, argv + 1) : unknown(argv[1]);
+}
