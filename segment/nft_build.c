@@ -206,22 +206,24 @@ static void match_peer(struct nft_builder *b, const struct list *l, const struct
 	}
 }
 
-/* Which IP versions the peer needs rules of its own for: 4, 6, 4|6, or 0 where one rule does for both. */
+enum { EITHER = 0, V4 = 1, V6 = 2 };
+
+/* Which IP versions the peer needs rules of its own for; EITHER where one rule does for both. */
 static unsigned peer_families(const struct list *l, const struct rule *r)
 {
 	switch (r->peer_kind) {
 	case RULE_PEER_GROUP:
-		return 4 | 6;
+		return V4 | V6;
 	case RULE_PEER_WORLD:
-		return l->in ? 4 | 6 : 0;
+		return l->in ? V4 | V6 : EITHER;
 	case RULE_PEER_PREFIX:
-		return r->peer_prefix.len >= 96 && addr_is_v4(&r->peer_prefix.addr) ? 4 : 6;
+		return r->peer_prefix.len >= 96 && addr_is_v4(&r->peer_prefix.addr) ? V4 : V6;
 	default:
-		return 0;
+		return EITHER;
 	}
 }
 
-/* One kernel rule: this peer, one IP version (0: either), these services of one protocol. */
+/* One kernel rule: this peer, one IP version or either, these services of one protocol. */
 static int build_accept(const struct list *l, const struct rule *r, unsigned family, const struct service *s, size_t n)
 {
 	char peer[GROUP_STRLEN], service[SERVICE_STRLEN];
@@ -230,7 +232,7 @@ static int build_accept(const struct list *l, const struct rule *r, unsigned fam
 	struct nft_builder b;
 	int rc;
 
-	if ((s->proto == PROTO_ICMP && family == 6) || (s->proto == PROTO_ICMP6 && family == 4))
+	if ((s->proto == PROTO_ICMP && family == V6) || (s->proto == PROTO_ICMP6 && family == V4))
 		return 0;
 	if (r->peer_kind == RULE_PEER_GROUP)
 		role = nft_roles_find(l->roles, r->peer_group);
@@ -238,7 +240,7 @@ static int build_accept(const struct list *l, const struct rule *r, unsigned fam
 	for (size_t i = 0; i < n; i++)
 		buf_printf(&comment, "%s %s", i ? "," : "", service_format(&s[i], service));
 	nft_rule_start(&b, l->chain);
-	match_peer(&b, l, r, role ? role->base : "", family != 6);
+	match_peer(&b, l, r, role ? role->base : "", family != V6);
 	nft_match_services(&b, s, n);
 	nft_counter(&b);
 	nft_verdict(&b, NF_ACCEPT, NULL);
@@ -256,12 +258,12 @@ static int build_rule(const struct list *l, const struct rule *r)
 	for (; rc == 0 && i < r->n_services; i += n) {
 		for (n = 1; i + n < r->n_services && r->services[i + n].proto == r->services[i].proto; n++)
 			;
-		if (families & 4)
-			rc = build_accept(l, r, 4, &r->services[i], n);
-		if (rc == 0 && (families & 2)) /* 6 is 4|2 */
-			rc = build_accept(l, r, 6, &r->services[i], n);
-		if (rc == 0 && families == 0)
-			rc = build_accept(l, r, 0, &r->services[i], n);
+		if (families & V4)
+			rc = build_accept(l, r, V4, &r->services[i], n);
+		if (rc == 0 && (families & V6))
+			rc = build_accept(l, r, V6, &r->services[i], n);
+		if (rc == 0 && families == EITHER)
+			rc = build_accept(l, r, EITHER, &r->services[i], n);
 	}
 	return rc;
 }
