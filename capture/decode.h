@@ -58,7 +58,7 @@ struct packet {
 	uint8_t tcp_flags;
 	uint8_t fragment;    /* enum packet_fragment */
 	uint8_t tunnel;      /* enum flow_tunnel: what was taken off */
-	uint16_t vlan;       /* outermost VLAN id, 0 for none */
+	uint16_t vlan;       /* innermost VLAN id, 0 for none */
 	uint16_t icmp_id;    /* echo identifier */
 	uint32_t tunnel_id;  /* VNI or GRE key */
 	uint32_t tcp_seq;

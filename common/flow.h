@@ -97,7 +97,7 @@ struct flow_rec {
 	uint16_t port[2]; /* ICMP: port[1] is type, port[0] the echo identifier or 0; 0 where the protocol has none */
 	uint8_t proto;
 	uint8_t icmp_code;
-	uint16_t vlan;    /* outermost VLAN id, 0 for none */
+	uint16_t vlan;    /* innermost VLAN id, 0 for none */
 	uint8_t direction, state, reason, tunnel, confidence; /* the enums above */
 	uint8_t tcp_flags[2];  /* or of all flags seen from each end */
 	uint32_t tunnel_id;    /* VNI or GRE key */

@@ -59,8 +59,9 @@ void eval_nearest(struct eval_miss *out, const struct ruleset *rs, const struct 
 		  const struct eval_end *dst, uint8_t proto, uint16_t port_or_type);
 
 /* The smallest edit that would allow a miss: one rule, as a line to paste ("- {from: shop/lb, ports: [8080/tcp]}", without
- * newline) into the list that decided. replaces: the line of the rule whose place it takes, 0: a new one. */
-void eval_edit(struct buf *line, uint32_t *replaces, const struct eval_result *miss, const struct eval_miss *why,
+ * newline) into the list that decided. For world it names the one address. extends: the line of a rule to whose ports the service
+ * could be added instead, with the same effect; 0: there is none. */
+void eval_edit(struct buf *line, uint32_t *extends, const struct eval_result *miss, const struct eval_miss *why,
 	       const struct eval_end *src, const struct eval_end *dst, uint8_t proto, uint16_t port_or_type);
 
 /* Why, in words, and what would have to change. Lines of text into b; the first is the verdict in one sentence. For a miss:

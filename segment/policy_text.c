@@ -174,11 +174,15 @@ static bool is_special_word(const char *text)
 
 static bool is_plain(const char *text)
 {
+	struct addr a;
+
 	for (const char *c = text; *c; c++) {
 		if (!isascii((unsigned char)*c) || !(isalnum((unsigned char)*c) || strchr("_./-+@", *c)))
 			return false;
 	}
-	return text[0] && text[0] != '-' && text[0] != '@' && !is_special_word(text);
+	if (text[0] == '\0' || text[0] == '-' || text[0] == '@')
+		return false;
+	return !is_special_word(text) || (strchr(text, '.') && addr_parse(&a, text) == 0);
 }
 
 void policy_emit_scalar(struct buf *b, const char *text)

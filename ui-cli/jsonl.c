@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* JSON lines: see json.h. jansson ignores a NULL member, so that memory that ran out shows up once, at the end. */
+/* JSON lines: see jsonl.h. jansson ignores a NULL member, so that memory that ran out shows up once, at the end. */
 #include "config.h"
-#include "ui-cli/json.h"
+#include "ui-cli/jsonl.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,17 +11,17 @@
 
 #include "common/timefmt.h"
 
-json_t *json_event(const char *type)
+json_t *jsonl_event(const char *type)
 {
 	json_t *o = json_object();
 
-	json_object_set_new(o, "schema", json_integer(JSON_SCHEMA));
+	json_object_set_new(o, "schema", json_integer(JSONL_SCHEMA));
 	if (type)
 		json_object_set_new(o, "event_type", json_string(type));
 	return o;
 }
 
-void json_set_text(json_t *object, const char *key, const char *text)
+void jsonl_set_text(json_t *object, const char *key, const char *text)
 {
 	struct buf b = BUF_INIT;
 	json_t *v;
@@ -38,12 +38,12 @@ void json_set_text(json_t *object, const char *key, const char *text)
 	json_object_set_new(object, key, v);
 }
 
-void json_set_number(json_t *object, const char *key, uint64_t v)
+void jsonl_set_number(json_t *object, const char *key, uint64_t v)
 {
 	json_object_set_new(object, key, json_integer((json_int_t)(v > INT64_MAX ? INT64_MAX : v)));
 }
 
-void json_set_id(json_t *object, const char *key, uint64_t id)
+void jsonl_set_id(json_t *object, const char *key, uint64_t id)
 {
 	char text[24];
 
@@ -53,7 +53,7 @@ void json_set_id(json_t *object, const char *key, uint64_t id)
 	json_object_set_new(object, key, json_string(text));
 }
 
-void json_set_time(json_t *object, const char *key, uint64_t ns)
+void jsonl_set_time(json_t *object, const char *key, uint64_t ns)
 {
 	char text[TIME_STRLEN];
 
@@ -61,24 +61,49 @@ void json_set_time(json_t *object, const char *key, uint64_t ns)
 		json_object_set_new(object, key, json_string(time_format_utc(ns, text)));
 }
 
-void json_set_addr(json_t *object, const char *key, const struct addr *a)
+void jsonl_set_addr(json_t *object, const char *key, const struct addr *a)
 {
 	char text[ADDR_STRLEN];
 
 	json_object_set_new(object, key, json_string(addr_format(a, text)));
 }
 
-void json_set_real(json_t *object, const char *key, double v)
+void jsonl_set_real(json_t *object, const char *key, double v)
 {
 	json_object_set_new(object, key, json_real(v));
 }
 
-void json_set_members(json_t *object, const char *key, json_t *member)
+void jsonl_set_members(json_t *object, const char *key, json_t *member)
 {
 	if (json_object_size(member) + json_array_size(member) == 0)
 		json_decref(member);
 	else
 		json_object_set_new(object, key, member);
+}
+
+void jsonl_set_workload(json_t *o, const struct workload *w)
+{
+	jsonl_set_text(o, "workload", w->name);
+	jsonl_set_id(o, "workload_id", w->id);
+	jsonl_set_text(o, "runtime", w->runtime);
+	jsonl_set_text(o, "container_id", w->runtime_id);
+	jsonl_set_text(o, "image", w->image);
+	jsonl_set_text(o, "image_digest", w->image_digest);
+	jsonl_set_text(o, "project", w->project);
+	jsonl_set_text(o, "service", w->service);
+	jsonl_set_text(o, "pod", w->pod);
+	jsonl_set_text(o, "namespace", w->pod_namespace);
+}
+
+json_t *jsonl_end(const struct output_end *e)
+{
+	json_t *o = json_object();
+
+	jsonl_set_text(o, "group", e->group);
+	jsonl_set_text(o, "name", e->name);
+	if (e->workload)
+		jsonl_set_workload(o, e->workload);
+	return o;
 }
 
 static int append(const char *data, size_t len, void *arg)
@@ -87,7 +112,7 @@ static int append(const char *data, size_t len, void *arg)
 	return 0;
 }
 
-int json_line(struct buf *b, json_t *object)
+int jsonl_line(struct buf *b, json_t *object)
 {
 	int rc = object ? json_dump_callback(object, append, b, JSON_COMPACT | JSON_REAL_PRECISION(6)) : -1;
 
@@ -96,10 +121,10 @@ int json_line(struct buf *b, json_t *object)
 	return rc < 0 || buf_failed(b) ? -ENOMEM : 0;
 }
 
-int json_print(json_t *object)
+int jsonl_print(json_t *object)
 {
 	struct buf b = BUF_INIT;
-	int rc = json_line(&b, object);
+	int rc = jsonl_line(&b, object);
 
 	if (rc == 0)
 		fwrite(b.data, 1, b.len, stdout);

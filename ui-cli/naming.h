@@ -4,8 +4,8 @@
  * address intervals (the name may have arrived after the packets did), else from the DNS answers that containers were
  * given. What is found is kept, so that a million flows of twenty workloads cost twenty look-ups.
  */
-#ifndef WEIR_UI_NAMES_H
-#define WEIR_UI_NAMES_H
+#ifndef WEIR_UI_NAMING_H
+#define WEIR_UI_NAMING_H
 #include <stdint.h>
 
 #include "common/flow.h"
@@ -14,23 +14,23 @@
 #include "ui-cli/output.h"
 
 /* Packets may be seen before the runtime has told whose they are; a name may be that much late. */
-#define NAMES_SLACK_NS (5 * 1000000000ull)
+#define NAMING_SLACK_NS (5 * 1000000000ull)
 
-struct names;
+struct naming;
 
-int names_new(struct names **out); /* 0 or -ENOMEM */
-void names_free(struct names *n);
+int naming_new(struct naming **out); /* 0 or -ENOMEM */
+void naming_free(struct naming *n);
 
 /* Both ends of a flow. What out points at stays valid until the next call with the same n. */
-void names_flow(struct names *n, struct store_txn *t, const struct flow_rec *f, struct output_end out[2]);
+void naming_flow(struct naming *n, struct store_txn *t, const struct flow_rec *f, struct output_end out[2]);
 /* An address at a time. slot 0 or 1: which of two results held at the same time. */
-void names_addr(struct names *n, struct store_txn *t, const struct addr *a, uint64_t at_ns, unsigned slot,
+void naming_addr(struct naming *n, struct store_txn *t, const struct addr *a, uint64_t at_ns, unsigned slot,
 		struct output_end *out);
 /* The workload of that id, or NULL. Valid until the next call. */
-const struct workload *names_workload(struct names *n, struct store_txn *t, uint64_t id);
+const struct workload *naming_workload(struct naming *n, struct store_txn *t, uint64_t id);
 
 /* What to call an end in a table: workload, else "host", else DNS name, else address. Returns out (ends cut to fit). */
-#define NAMES_LABEL_STRLEN 300
-const char *names_label(const struct output_end *e, const struct addr *a, char out[NAMES_LABEL_STRLEN]);
+#define NAMING_LABEL_STRLEN 300
+const char *naming_label(const struct output_end *e, const struct addr *a, char out[NAMING_LABEL_STRLEN]);
 
 #endif

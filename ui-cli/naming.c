@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Names of flow ends: see names.h. Workloads are kept in an open-addressed table by id; it is bounded, and emptied
+ * Names of flow ends: see naming.h. Workloads are kept in an open-addressed table by id; it is bounded, and emptied
  * whole when full, since a store may hold more workloads than fit in memory comfortably (7 kB each).
  */
 #include "config.h"
-#include "ui-cli/names.h"
+#include "ui-cli/naming.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,20 +14,20 @@
 #include "store/history.h"
 #include "store/identity.h"
 
-#define NAMES_SLOTS 8192u /* a power of two; at most half are used */
+#define NAMING_SLOTS 8192u /* a power of two; at most half are used */
 
-struct names {
+struct naming {
 	struct {
 		uint64_t id;
 		struct workload *workload; /* NULL: known not to be there */
-	} slot[NAMES_SLOTS];
+	} slot[NAMING_SLOTS];
 	size_t used;
 	char dns[2][256];
 };
 
-int names_new(struct names **out)
+int naming_new(struct naming **out)
 {
-	struct names *n = calloc(1, sizeof(*n));
+	struct naming *n = calloc(1, sizeof(*n));
 
 	if (!n)
 		return -ENOMEM;
@@ -35,15 +35,15 @@ int names_new(struct names **out)
 	return 0;
 }
 
-static void empty(struct names *n)
+static void empty(struct naming *n)
 {
-	for (size_t i = 0; i < NAMES_SLOTS; i++)
+	for (size_t i = 0; i < NAMING_SLOTS; i++)
 		free(n->slot[i].workload);
 	memset(n->slot, 0, sizeof(n->slot));
 	n->used = 0;
 }
 
-void names_free(struct names *n)
+void naming_free(struct naming *n)
 {
 	if (!n)
 		return;
@@ -51,15 +51,15 @@ void names_free(struct names *n)
 	free(n);
 }
 
-const struct workload *names_workload(struct names *n, struct store_txn *t, uint64_t id)
+const struct workload *naming_workload(struct naming *n, struct store_txn *t, uint64_t id)
 {
-	size_t i = (size_t)(id * 0x9e3779b97f4a7c15ull >> 51) & (NAMES_SLOTS - 1);
+	size_t i = (size_t)(id * 0x9e3779b97f4a7c15ull >> 51) & (NAMING_SLOTS - 1);
 	struct workload *w;
 
 	if (id == 0)
 		return NULL;
 	while (n->slot[i].id && n->slot[i].id != id)
-		i = (i + 1) & (NAMES_SLOTS - 1);
+		i = (i + 1) & (NAMING_SLOTS - 1);
 	if (n->slot[i].id)
 		return n->slot[i].workload;
 	w = malloc(sizeof(*w));
@@ -74,14 +74,14 @@ const struct workload *names_workload(struct names *n, struct store_txn *t, uint
 }
 
 /* Room for the two look-ups of one call, so that the first result outlives the second. */
-static void make_room(struct names *n)
+static void make_room(struct naming *n)
 {
-	if (n->used + 2 > NAMES_SLOTS / 2)
+	if (n->used + 2 > NAMING_SLOTS / 2)
 		empty(n);
 }
 
 /* Group of an address without a workload, and what DNS called it. */
-static void name_stranger(struct names *n, struct store_txn *t, const struct addr *a, uint64_t at_ns, unsigned slot,
+static void name_stranger(struct naming *n, struct store_txn *t, const struct addr *a, uint64_t at_ns, unsigned slot,
 			  struct output_end *out)
 {
 	out->group = GROUP_WORLD;
@@ -89,22 +89,22 @@ static void name_stranger(struct names *n, struct store_txn *t, const struct add
 		out->name = n->dns[slot];
 }
 
-static void name_end(struct names *n, struct store_txn *t, const struct addr *a, uint64_t workload, uint64_t at_ns,
+static void name_end(struct naming *n, struct store_txn *t, const struct addr *a, uint64_t workload, uint64_t at_ns,
 		     unsigned slot, struct output_end *out)
 {
 	struct addr_interval owner;
 
 	*out = (struct output_end){NULL, NULL, NULL};
-	if (workload == 0 && store_addr_who(t, a, at_ns, NAMES_SLACK_NS, &owner) == 0)
+	if (workload == 0 && store_addr_who(t, a, at_ns, NAMING_SLACK_NS, &owner) == 0)
 		workload = owner.workload;
-	out->workload = names_workload(n, t, workload);
+	out->workload = naming_workload(n, t, workload);
 	if (out->workload)
 		out->group = out->workload->kind == WORKLOAD_HOST ? GROUP_HOST : out->workload->group;
 	else
 		name_stranger(n, t, a, at_ns, slot, out);
 }
 
-void names_addr(struct names *n, struct store_txn *t, const struct addr *a, uint64_t at_ns, unsigned slot,
+void naming_addr(struct naming *n, struct store_txn *t, const struct addr *a, uint64_t at_ns, unsigned slot,
 		struct output_end *out)
 {
 	if (slot == 0)
@@ -112,24 +112,24 @@ void names_addr(struct names *n, struct store_txn *t, const struct addr *a, uint
 	name_end(n, t, a, 0, at_ns, slot, out);
 }
 
-void names_flow(struct names *n, struct store_txn *t, const struct flow_rec *f, struct output_end out[2])
+void naming_flow(struct naming *n, struct store_txn *t, const struct flow_rec *f, struct output_end out[2])
 {
 	make_room(n);
 	for (unsigned i = 0; i < 2; i++)
 		name_end(n, t, &f->addr[i], f->workload[i], f->start_ns, i, &out[i]);
 }
 
-const char *names_label(const struct output_end *e, const struct addr *a, char out[NAMES_LABEL_STRLEN])
+const char *naming_label(const struct output_end *e, const struct addr *a, char out[NAMING_LABEL_STRLEN])
 {
 	char text[ADDR_STRLEN];
 
 	if (e->group && strcmp(e->group, GROUP_HOST) == 0)
-		snprintf(out, NAMES_LABEL_STRLEN, "host");
+		snprintf(out, NAMING_LABEL_STRLEN, "host");
 	else if (e->workload)
-		snprintf(out, NAMES_LABEL_STRLEN, "%s", e->workload->name);
+		snprintf(out, NAMING_LABEL_STRLEN, "%s", e->workload->name);
 	else if (e->name && *e->name)
-		snprintf(out, NAMES_LABEL_STRLEN, "%s", e->name);
+		snprintf(out, NAMING_LABEL_STRLEN, "%s", e->name);
 	else
-		snprintf(out, NAMES_LABEL_STRLEN, "%s", addr_format(a, text));
+		snprintf(out, NAMING_LABEL_STRLEN, "%s", addr_format(a, text));
 	return out;
 }
