@@ -205,7 +205,7 @@ static int parse_net(struct parser *p, struct prefix *out)
 			strcat(text, ".0");
 	}
 	if (bits >= 0)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "/%d", bits);
+		snprintf(text + strlen(text), 16, "/%d", bits);
 	return prefix_parse(out, text);
 }
 
