@@ -32,7 +32,11 @@ struct policy_rule *policy_append_rule(struct policy_rule **rules, size_t *n);
 void policy_rules_free(struct policy_rule *rules, size_t n);
 /* Sets the peer from its text. 0 or -EINVAL. */
 int policy_set_peer(struct policy_rule *r, const char *peer);
+/* Orders rules by their peer; 0 for the same one. */
+int policy_peer_cmp(const struct policy_rule *a, const struct policy_rule *b);
 int policy_add_name(struct policy_rule *r, const char *name);
+/* Letters, digits, '-', '_' and dots, with * for any run: what a DNS name or a pattern of such can be (RFC 1035 length). */
+bool policy_dns_name_ok(const char *text);
 
 /* A scalar as YAML: plain where every reader of YAML takes it for a string, else quoted. */
 void policy_emit_scalar(struct buf *b, const char *text);
