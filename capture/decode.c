@@ -225,9 +225,17 @@ static void look_inside_udp(struct packet *out, size_t end, unsigned inside, uns
 
 static void tunnels(struct packet *out, size_t end, unsigned inside, unsigned depth)
 {
+	bool ethernet;
+	uint8_t kind;
+	uint32_t id;
+	size_t off;
+
 	if (out->proto == PROTO_IPIP || out->proto == PROTO_IP6IP) {
 		if (inside & DECODE_INSIDE_IPIP)
 			look_inside(out, false, out->l4_off, FLOW_TUNNEL_IPIP, 0, end, inside, depth);
+	} else if ((inside & DECODE_INSIDE_MOBILE) && out->proto == PROTO_UDP &&
+		   decode_mobile(out, &off, &ethernet, &kind, &id)) {
+		look_inside(out, ethernet, off, (enum flow_tunnel)kind, id, end, inside, depth);
 	} else if (!(inside & DECODE_INSIDE_OTHERS)) {
 		return;
 	} else if (out->proto == PROTO_GRE) {
