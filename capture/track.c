@@ -182,12 +182,18 @@ static void tcp_direction(struct flow *f, unsigned *dir, uint8_t flags)
 		f->state = FLOW_STATE_NEW;
 }
 
+/* Two ends that send each other ICMP errors do not answer each other. */
+static bool is_answer(const struct packet *p)
+{
+	return !proto_is_icmp(p->proto) || decode_icmp_request(p->proto, p->icmp_type) != p->icmp_type;
+}
+
 static void state(struct worker *w, struct flow *f, unsigned dir, const struct packet *p)
 {
 	if (p->proto == PROTO_TCP || p->proto == PROTO_SCTP) {
 		if (p->fragment != FRAGMENT_LATER)
 			tcp_state(w, f, dir, p->tcp_flags);
-	} else if (dir == 1 && f->state != FLOW_STATE_ESTABLISHED) {
+	} else if (dir == 1 && f->state != FLOW_STATE_ESTABLISHED && is_answer(p)) {
 		f->state = FLOW_STATE_ESTABLISHED;
 		report_established(w, f);
 	}
