@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "capture/community_id.h"
 #include "common/flow.h"
 
 struct classify;      /* one detection module with its caches and name automata */
@@ -22,8 +23,13 @@ void classify_free(struct classify *c);
 struct classify_flow *classify_flow_new(struct classify *c);
 void classify_flow_free(struct classify *c, struct classify_flow *f);
 
+/* Says that the flow's SYN was seen (before its first payload, and so before there was a state). */
+void classify_flow_syn(struct classify_flow *f);
+
 /* One packet of the flow: ip points at the IP header (version 4 or 6), len bytes captured from there; from_client: sent by
- * the end that is end 0 of the record; time_ms: packet time. True when more packets can no longer change the verdict. */
+ * the end that is end 0 of the record; time_ms: packet time. True when more packets can no longer change the verdict.
+ * Give it every packet from the first payload on until then: those without payload cost next to nothing, but count
+ * towards the number after which nDPI's own reader gives up. */
 bool classify_packet(struct classify *c, struct classify_flow *f, const uint8_t *ip, size_t len, bool from_client,
 		     uint64_t time_ms);
 
@@ -38,10 +44,5 @@ void classify_verdict(struct classify *c, struct classify_flow *f, bool giveup, 
 const char *classify_risk_name(unsigned n);
 const char *classify_risk_severity(unsigned n);
 const char *classify_library_version(void);
-
-/* Community ID v1, seed 0 (https://github.com/corelight/community-id-spec) of the record's conversation, as "1:..." into
- * out (at least 40 bytes). 0, or -EOPNOTSUPP where the specification has none. */
-#define COMMUNITY_ID_STRLEN 40
-int community_id(const struct flow_rec *f, char *out);
 
 #endif

@@ -78,6 +78,7 @@ void edge_agg_merge(struct edge_agg *sum, const struct edge_agg *more)
 	sum->flows += more->flows;
 	sum->answered += more->answered;
 	sum->teaching += more->teaching;
+	sum->lossy += more->lossy;
 	sum->refused += more->refused;
 	sum->unanswered += more->unanswered;
 	for (unsigned i = 0; i < 2; i++) {
@@ -107,6 +108,7 @@ void edge_agg_from_flow(struct edge_agg *out, const struct flow_rec *f, bool com
 	if (flow_answered(f)) {
 		out->answered = 1;
 		out->teaching = complete && f->direction != FLOW_DIR_UNKNOWN;
+		out->lossy = !complete && f->direction != FLOW_DIR_UNKNOWN;
 	} else if (f->state == FLOW_STATE_REFUSED) {
 		out->refused = 1;
 	} else {
@@ -133,6 +135,7 @@ void edge_agg_encode(struct buf *b, const struct edge_agg *a)
 	wire_put_var(b, a->flows);
 	wire_put_var(b, a->answered);
 	wire_put_var(b, a->teaching);
+	wire_put_var(b, a->lossy);
 	wire_put_var(b, a->refused);
 	wire_put_var(b, a->unanswered);
 	for (unsigned i = 0; i < 2; i++) {
@@ -177,6 +180,7 @@ int edge_agg_decode(struct edge_agg *out, const void *data, size_t len)
 	a.flows = wire_get_var(&r);
 	a.answered = wire_get_var(&r);
 	a.teaching = wire_get_var(&r);
+	a.lossy = wire_get_var(&r);
 	a.refused = wire_get_var(&r);
 	a.unanswered = wire_get_var(&r);
 	for (unsigned i = 0; i < 2; i++) {

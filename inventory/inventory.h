@@ -12,6 +12,7 @@
 
 #include "common/workload.h"
 
+/* name_templates and bridges are borrowed until inventory_close. */
 struct inventory_settings {
 	const char *const *runtime_sockets; /* NULL-terminated; NULL: $DOCKER_HOST (unix://), /run/docker.sock and
 	                                       /run/podman/podman.sock, whichever are there, now or later */
@@ -19,6 +20,7 @@ struct inventory_settings {
 	const char *const *name_templates;  /* NULL-terminated "pattern -> group" for workloads without labels; NULL: none */
 	const char *const *bridges;         /* NULL-terminated patterns of bridges to capture on; NULL: every bridge that
 	                                       has a veth port or a container runtime's name */
+	bool no_kernel; /* only the runtime is asked: no links, addresses, namespaces */
 };
 
 /* An interface to capture on. */
@@ -31,13 +33,14 @@ struct inventory_link {
 };
 
 struct inventory_events {
-	/* Came, or something about it changed (same id). w->addrs are all it has now. */
+	/* Came, or something about it changed (same id). w->addrs are all it has now, link-local ones left out. */
 	void (*workload_up)(void *arg, const struct workload *w);
 	/* Ended: w->end_ns is set. */
 	void (*workload_down)(void *arg, const struct workload *w);
+	/* Came, or its name or addresses changed (same ifindex). */
 	void (*link_up)(void *arg, const struct inventory_link *l);
 	void (*link_down)(void *arg, uint32_t ifindex);
-	/* The host's own addresses, whole list, whenever it changes. */
+	/* The host's own addresses but for loopback, whole list, sorted, whenever it changes. */
 	void (*host_addrs)(void *arg, const struct addr *addrs, size_t n);
 	/* Something a person should know: runtime reached or lost, permission missing. Once per change. */
 	void (*notice)(void *arg, bool problem, const char *text);
@@ -46,7 +49,7 @@ struct inventory_events {
 
 struct inventory;
 /* Opens the kernel's notifications first, then lists; same with the runtime. Tells what is there through ev before it
- * returns, except for what the runtime has still to answer. 0 or negative errno. */
+ * returns, except for what the runtime has still to answer; *out is set before the first call of ev. 0 or negative errno. */
 int inventory_open(struct inventory **out, const struct inventory_settings *s, const struct inventory_events *ev);
 void inventory_close(struct inventory *inv);
 int inventory_fd(const struct inventory *inv);       /* readable: call dispatch */
@@ -54,7 +57,14 @@ int inventory_dispatch(struct inventory *inv);       /* never blocks. 0 or negat
 /* True once every runtime that is there has answered its first list. */
 bool inventory_settled(const struct inventory *inv);
 
-/* The group a workload belongs to by its own labels, image or name; GROUP_STRLEN bytes. docs/architecture.md has the order. */
+/*
+ * Within workload_up: since when the addresses that are new in this call have been the workload's (UTC; by the runtime's
+ * clock where it says so). For a container this is the moment its network was made, a little before start_ns: its first
+ * packets may be older than the time the runtime noted as its start. 0 outside of workload_up.
+ */
+uint64_t inventory_bound_ns(const struct inventory *inv);
+
+/* The group a workload belongs to by its own labels, image or name; GROUP_STRLEN bytes. names.c has the order. */
 void inventory_group_name(const struct workload *w, const char *const *name_templates, char *out);
 
 /* One answer of `docker inspect` (array or object), as from --inventory FILE or the API. Calls up for each container.

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* weir: one call, so that every line behind it can be tested. */
 #include "config.h"
-int main(void)
+
+#include "ui-cli/verb.h"
+
+int main(int argc, char **argv)
 {
-	return 2;
+	return verb_main(argc, argv);
 }

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The engine's heart, the same live and offline: flow records in, named, folded into edges and stored. It is the only
+ * writer of the store. What arrives is gathered and committed in batches; whatever the store cannot take is counted in
+ * the coverage ledger. Processes and sockets are engine_role.c's.
+ */
+#ifndef WEIR_DAEMON_ENGINE_H
+#define WEIR_DAEMON_ENGINE_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/coverage.h"
+#include "common/edge.h"
+#include "common/flow.h"
+#include "common/rule.h"
+#include "common/verdict.h"
+#include "common/workload.h"
+#include "daemon/names.h"
+#include "segment/policy.h"
+#include "store/db.h"
+
+struct engine;
+
+struct engine_options {
+	bool live;         /* conversations are reported while they last; names may come late */
+	uint64_t grace_ns; /* live: how long a flow waits for the name of an end */
+	/* Told of each record as it is stored (or would be: there need be no store), named. May be NULL. */
+	void (*on_flow)(void *arg, const struct flow_rec *f, const struct names_end end[2]);
+	void (*on_attempts)(void *arg, const struct flow_attempts *a, const struct names_end *dst);
+	/* A flow of unknown direction waits for what conntrack knows of it. May be NULL. */
+	void (*ask)(void *arg, const struct flow_rec *f);
+	void *arg;
+};
+
+/* store: borrowed, or NULL to keep nothing. 0 or -ENOMEM. */
+int engine_new(struct engine **out, struct store *store, const struct engine_options *o);
+void engine_free(struct engine *e); /* commits nothing */
+struct names *engine_names(struct engine *e);
+
+/* Records from a capture worker, as its ring has them. now_ns: the clock (offline: packet time). 0, -EBADMSG or -EPROTO for
+ * bytes that are no record (counted). */
+int engine_flow(struct engine *e, const void *data, size_t len, uint64_t now_ns);
+int engine_attempts(struct engine *e, const void *data, size_t len);
+int engine_coverage(struct engine *e, const struct coverage_rec *c);
+void engine_verdict(struct engine *e, const struct verdict_rec *v);
+
+/* Inventory. bound_ns: since when it has had the addresses that are new in this call; 0: since its start. */
+void engine_workload(struct engine *e, const struct workload *w, bool ended, uint64_t bound_ns);
+/* The inventory has told of everything: workloads that the store still has as living and nobody told of ended while
+ * nobody watched, at_ns at the latest. */
+void engine_settled(struct engine *e, uint64_t at_ns);
+
+/* The policy in force: decides which group a workload counts to and what is said of each flow. Both are taken over; NULL:
+ * none. lapsed: enforcement ran out unconfirmed, so nothing is blocked. */
+void engine_policy(struct engine *e, struct policy *p, struct ruleset *rs, bool lapsed, uint64_t since_ns);
+const struct ruleset *engine_ruleset(const struct engine *e);
+/* The group of a workload now: the policy's, else its own. */
+const char *engine_group_of(const struct engine *e, const struct workload *w);
+
+/* What conntrack knows of a conversation (see engine_options.ask). */
+struct engine_nat {
+	uint8_t proto;
+	struct addr addr[2]; /* as capture saw them, in either order */
+	uint16_t port[2];
+	struct addr client;  /* the original tuple's source: who began */
+	uint16_t client_port;
+	struct addr orig_addr; /* the original destination, before DNAT; addr_any where it was not translated */
+	uint16_t orig_port;
+};
+void engine_nat(struct engine *e, const struct engine_nat *n, uint64_t now_ns);
+
+/* Lets go of flows that waited long enough; all of them with everything. */
+void engine_release(struct engine *e, uint64_t now_ns, bool everything);
+/* Writes what was gathered. Called about once a second live, and when engine_pending says it is much. 0 or negative
+ * errno: nothing of the batch was kept, and it is counted as lost. */
+int engine_commit(struct engine *e);
+size_t engine_pending(const struct engine *e); /* records since the last commit */
+/* The transaction being gathered, opened when needed; for what else belongs in it. NULL without a store or on failure. */
+struct store_txn *engine_txn(struct engine *e);
+/* Retention, between transactions. */
+int engine_retain(struct engine *e, uint64_t now_ns);
+/* Edges gathered and not yet written, for an answer without a store. */
+void engine_edges(const struct engine *e, void (*fn)(void *arg, const struct edge_key *key, const struct edge_agg *agg),
+		  void *arg);
+
+struct engine_stats {
+	uint64_t flows, attempts, bad_records, unnamed, commits, commit_ns_max, lost_store, gaps, lost;
+	uint64_t newest_ns; /* last packet told of */
+	size_t held, edges_pending;
+	int last_error; /* of a commit that failed; 0: the last one went well */
+};
+void engine_stats(const struct engine *e, struct engine_stats *out);
+
+/* Coverage since the start, one sum per interface. */
+#define ENGINE_IFACES_MAX 1024
+size_t engine_ifaces(const struct engine *e, const struct coverage_rec **out);
+
+#endif

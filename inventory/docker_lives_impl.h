@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What docker_lives.c and docker_events.c share, and nobody else. */
+#ifndef WEIR_INVENTORY_DOCKER_LIVES_IMPL_H
+#define WEIR_INVENTORY_DOCKER_LIVES_IMPL_H
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "inventory/docker_lives.h"
+
+#define LIVES_BUCKETS 512
+
+struct container {
+	struct container *next;
+	struct lives *lives;
+	char id[72];
+	uint64_t connect_ns, start_ns, die_ns; /* of the present life, by events; 0: not seen */
+	uint64_t joined_ns;           /* connected to one more network while it runs */
+	uint64_t ended_ns;            /* when the last life ended: what began before it is no news */
+	int32_t exit_code;
+	uint64_t live;                /* id of the workload told, 0: none */
+	bool inspecting, again, dead; /* again: things changed since the inspect was asked; dead: free when answered */
+	bool unconfirmed;             /* alive when the list was asked for, and not on it so far */
+	struct workload *ev;          /* what events and networks say of a life not yet told; or NULL */
+};
+
+struct network {
+	struct network *next;
+	struct lives *lives;
+	char id[72];
+	bool again;
+};
+
+struct lives {
+	struct http *http;
+	struct table *table;
+	struct images *images;
+	char runtime[16];
+	size_t n;
+	bool told_full, told_bad;
+	struct container *bucket[LIVES_BUCKETS];
+	struct network *networks; /* being asked about */
+};
+
+/* The container of that id; made if it is new and valid. NULL: none. */
+struct container *container_get(struct lives *l, const char *id, bool make);
+void container_drop(struct container *c); /* forgets it, at once or when its inspect has answered */
+void life_down(struct container *c, uint64_t end_ns);
+void life_reset(struct container *c);          /* what is known of the present life is forgotten, not what was told */
+void life_up_from_events(struct container *c); /* no inspect came in time: what c->ev has must do */
+void ask_inspect(struct container *c);         /* or once more, if it is being asked */
+
+#endif
