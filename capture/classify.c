@@ -108,6 +108,7 @@ struct view {
 	size_t len;
 	uint16_t port[2];
 	uint8_t l4;
+	bool whole; /* captured to the end of what the IP header promises: nDPI looks at no other */
 };
 
 static bool view_transport(struct view *v, const uint8_t *p, size_t len)
@@ -137,6 +138,7 @@ static bool view_ipv6(struct view *v, const uint8_t *ip, size_t len)
 {
 	size_t at = 40, end = 40 + (size_t)(ip[4] << 8 | ip[5]);
 
+	v->whole = len >= end;
 	if (len < end)
 		end = len;
 	v->l4 = ip[6];
@@ -163,7 +165,8 @@ static bool view_init(struct view *v, const uint8_t *ip, size_t len)
 		return len >= 40 && view_ipv6(v, ip, len);
 	head = (size_t)(ip[0] & 15) * 4;
 	total = (size_t)(ip[2] << 8 | ip[3]);
-	if (total == 0 || total > len)
+	v->whole = total <= len && total >= head;
+	if (!v->whole)
 		total = len;
 	v->l4 = ip[9];
 	return head >= 20 && head <= total && view_transport(v, ip + head, total - head);
@@ -241,6 +244,25 @@ static void show_syn(struct classify *c, struct classify_flow *f, const uint8_t 
 	f->packets += HANDSHAKE_PACKETS;
 }
 
+/* Gives nDPI the packet, if it is one that it takes, and ends the inspection where its own reader would. */
+static void inspect(struct classify *c, struct classify_flow *f, const uint8_t *ip, uint16_t len, const struct view *v,
+		    bool from_client, uint64_t time_ms)
+{
+	bool enough;
+
+	if (v->whole) {
+		f->inspected = true;
+		if (f->syn && v->l4 == IPPROTO_TCP)
+			show_syn(c, f, ip, v, from_client, time_ms);
+		f->syn = false;
+		compat_process(&f->proto, c->mod, &f->ndpi, ip, len, time_ms, from_client);
+	}
+	enough = enough_packets(f);
+	if (enough && f->inspected && !compat_known(&f->proto))
+		compat_giveup(&f->proto, c->mod, &f->ndpi);
+	f->final = enough || (compat_known(&f->proto) && !compat_more_wanted(&f->proto, c->mod, &f->ndpi));
+}
+
 bool classify_packet(struct classify *c, struct classify_flow *f, const uint8_t *ip, size_t len, bool from_client,
 		     uint64_t time_ms)
 {
@@ -257,21 +279,8 @@ bool classify_packet(struct classify *c, struct classify_flow *f, const uint8_t 
 		return false; /* acknowledgements tell nDPI nothing */
 	if (v.len && (port_is_dns(&v) || f->names))
 		packet_dns(f, &v);
-	if (!f->final) {
-		bool enough = enough_packets(f);
-
-		if (f->syn) {
-			f->syn = false;
-			if (v.l4 == IPPROTO_TCP)
-				show_syn(c, f, ip, &v, from_client, time_ms);
-		}
-
-		compat_process(&f->proto, c->mod, &f->ndpi, ip, len > UINT16_MAX ? UINT16_MAX : (uint16_t)len, time_ms,
-			       from_client);
-		if (enough && !compat_known(&f->proto))
-			compat_giveup(&f->proto, c->mod, &f->ndpi);
-		f->final = enough || (compat_known(&f->proto) && !compat_more_wanted(&f->proto, c->mod, &f->ndpi));
-	}
+	if (!f->final)
+		inspect(c, f, ip, len > UINT16_MAX ? UINT16_MAX : (uint16_t)len, &v, from_client, time_ms);
 	/* nDPI is content with one DNS answer; a resolver asks for A and AAAA in one flow. */
 	return f->final && (f->dns_responses >= f->dns_queries || enough_packets(f));
 }
@@ -327,7 +336,7 @@ static void verdict_fill(struct classify *c, const struct classify_flow *f, stru
 	snprintf(out->category, sizeof(out->category), "%s", name ? name : "");
 }
 
-/* The verdict on a flow that never carried a payload: its state lives only here. */
+/* The verdict on a flow without payload, or of whose payload nothing whole was captured: its state lives only here. */
 static void verdict_guess(struct classify *c, struct flow_rec *out)
 {
 	struct classify_flow *f = classify_flow_new(c);
@@ -348,22 +357,23 @@ static void verdict_guess(struct classify *c, struct flow_rec *out)
 
 void classify_verdict(struct classify *c, struct classify_flow *f, bool giveup, struct flow_rec *out, struct buf *attrs)
 {
-	if (!f) {
+	if (!f || !f->inspected) {
 		out->app_master = out->app_proto = 0;
 		out->confidence = FLOW_CONF_UNKNOWN;
 		out->risk = 0;
 		out->category[0] = '\0';
 		snprintf(out->app, sizeof(out->app), "Unknown");
-		if (giveup)
+		if (giveup || (f && f->final))
 			verdict_guess(c, out);
-		return;
+	} else {
+		if (giveup && !f->final) {
+			compat_giveup(&f->proto, c->mod, &f->ndpi);
+			f->final = true;
+		}
+		verdict_fill(c, f, out);
 	}
-	if (giveup && !f->final) {
-		compat_giveup(&f->proto, c->mod, &f->ndpi);
-		f->final = true;
-	}
-	verdict_fill(c, f, out);
-	classify_attrs(f, attrs);
+	if (f)
+		classify_attrs(f, attrs);
 }
 
 const char *classify_risk_name(unsigned n)

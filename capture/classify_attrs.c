@@ -17,6 +17,15 @@ static void add_text(struct buf *attrs, enum flow_attr type, const char *text, s
 		flow_attr_add(attrs, type, text, strnlen(text, max));
 }
 
+static void add_hex(struct buf *attrs, enum flow_attr type, const uint8_t *bytes, size_t n)
+{
+	char text[64 + 1];
+
+	for (size_t i = 0; i < n && i < sizeof(text) / 2; i++)
+		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+	flow_attr_add(attrs, type, text, 2 * n);
+}
+
 static void add_u16(struct buf *b, enum flow_attr type, uint16_t v)
 {
 	uint8_t be[2] = {(uint8_t)(v >> 8), (uint8_t)v};
@@ -40,6 +49,7 @@ static void attrs_tls(const struct classify_flow *f, struct buf *attrs)
 {
 	const struct ndpi_flow_struct *n = &f->ndpi;
 	uint16_t version = n->protos.tls_quic.ssl_version;
+	const uint8_t *sha1 = compat_cert_sha1(n, f->l4 == IPPROTO_TCP);
 	char text[32];
 
 	add_text(attrs, FLOW_ATTR_SNI, n->host_server_name, sizeof(n->host_server_name));
@@ -52,8 +62,8 @@ static void attrs_tls(const struct classify_flow *f, struct buf *attrs)
 	add_text(attrs, FLOW_ATTR_JA3, compat_ja3_client(n), 32);
 	add_text(attrs, FLOW_ATTR_JA3S, n->protos.tls_quic.ja3_server, 32);
 	add_text(attrs, FLOW_ATTR_JA4, compat_ja4_client(n), 36);
-	if (f->l4 == IPPROTO_TCP && n->l4.tcp.tls.fingerprint_set)
-		flow_attr_add(attrs, FLOW_ATTR_TLS_CERT_SHA1, n->protos.tls_quic.sha1_certificate_fingerprint, 20);
+	if (sha1)
+		add_hex(attrs, FLOW_ATTR_TLS_CERT_SHA1, sha1, 20);
 	add_text(attrs, FLOW_ATTR_ALPN, compat_alpn(n), 255);
 }
 

@@ -2,7 +2,13 @@
 /*
  * nDPI's interface moves with every release: arguments come and go, structures are regrouped, fingerprints are added and
  * retired. This file is the only one that knows. Each function below says what weir wants, and does it for nDPI 4.2
- * (Debian 12) and, by the release that changed it, for those after. Nothing here keeps state or decides anything.
+ * (Debian 12, Ubuntu 24.04) and for those after, up to 6.0. configure finds out which pieces there are; some pieces came
+ * and went together, and then one stands for all:
+ *   ndpi_flow_input_info (4.6)                     the packet call takes hints about direction
+ *   no ndpi_no_prefs (4.10)                        a module takes a context, giving up takes no "guess, please"
+ *   ndpi_protocol.proto (4.12)                     the two ids are nested
+ *   no ndpi_set_protocol_detection_bitmask2 (5.0)  all protocols are on; the result has a state; giving up takes no result
+ *   NDPI_LICENSE_... (6.0)                         a module takes the licence it is used under
  */
 #ifndef WEIR_CAPTURE_CLASSIFY_COMPAT_H
 #define WEIR_CAPTURE_CLASSIFY_COMPAT_H
@@ -22,20 +28,20 @@
 
 #include "common/flow.h"
 
-#define COMPAT_NDPI(major, minor) (NDPI_MAJOR > (major) || (NDPI_MAJOR == (major) && NDPI_MINOR >= (minor)))
-
 /* A detection module with all protocols enabled and nothing else changed; NULL when memory is short. */
 static inline struct ndpi_detection_module_struct *compat_module_new(void)
 {
-#if COMPAT_NDPI(4, 10)
-	struct ndpi_detection_module_struct *m = ndpi_init_detection_module(NULL);
-#else
+#if HAVE_DECL_NDPI_LICENSE_NOT_FOR_PROFIT_LGPL
+	struct ndpi_detection_module_struct *m = ndpi_init_detection_module(NULL, NDPI_LICENSE_NOT_FOR_PROFIT_LGPL);
+#elif HAVE_DECL_NDPI_NO_PREFS
 	struct ndpi_detection_module_struct *m = ndpi_init_detection_module(ndpi_no_prefs);
+#else
+	struct ndpi_detection_module_struct *m = ndpi_init_detection_module(NULL);
 #endif
 
 	if (!m)
 		return NULL;
-#if !COMPAT_NDPI(5, 0)
+#if HAVE_DECL_NDPI_SET_PROTOCOL_DETECTION_BITMASK2
 	NDPI_PROTOCOL_BITMASK all;
 
 	NDPI_BITMASK_SET_ALL(all);
@@ -48,14 +54,11 @@ static inline struct ndpi_detection_module_struct *compat_module_new(void)
 /* What nDPI found: its protocol ids and category, apart from how a release wraps them. */
 struct compat_proto {
 	ndpi_protocol raw;
-#if COMPAT_NDPI(5, 0)
-	ndpi_protocol_state_t state;
-#endif
 };
 
 static inline uint16_t compat_master(const struct compat_proto *p)
 {
-#if COMPAT_NDPI(4, 12)
+#ifdef HAVE_NDPI_PROTOCOL_PROTO
 	return p->raw.proto.master_protocol;
 #else
 	return p->raw.master_protocol;
@@ -64,19 +67,20 @@ static inline uint16_t compat_master(const struct compat_proto *p)
 
 static inline uint16_t compat_app(const struct compat_proto *p)
 {
-#if COMPAT_NDPI(4, 12)
+#ifdef HAVE_NDPI_PROTOCOL_PROTO
 	return p->raw.proto.app_protocol;
 #else
 	return p->raw.app_protocol;
 #endif
 }
 
+/* Whether it came to a protocol. Before there was a state, the application's id told. */
 static inline bool compat_known(const struct compat_proto *p)
 {
-#if COMPAT_NDPI(4, 4)
-	return compat_app(p) != NDPI_PROTOCOL_UNKNOWN || compat_master(p) != NDPI_PROTOCOL_UNKNOWN;
+#ifdef HAVE_NDPI_PROTOCOL_STATE
+	return p->raw.state == NDPI_STATE_CLASSIFIED || p->raw.state == NDPI_STATE_MONITORING;
 #else
-	return compat_app(p) != NDPI_PROTOCOL_UNKNOWN; /* 4.2 puts the one it knows there */
+	return compat_app(p) != NDPI_PROTOCOL_UNKNOWN;
 #endif
 }
 
@@ -85,7 +89,7 @@ static inline void compat_process(struct compat_proto *out, struct ndpi_detectio
 				  struct ndpi_flow_struct *f, const uint8_t *ip, uint16_t len, uint64_t time_ms,
 				  bool from_client)
 {
-#if COMPAT_NDPI(4, 6)
+#ifdef HAVE_STRUCT_NDPI_FLOW_INPUT_INFO
 	struct ndpi_flow_input_info info;
 
 	memset(&info, 0, sizeof(info));
@@ -96,19 +100,15 @@ static inline void compat_process(struct compat_proto *out, struct ndpi_detectio
 	(void)from_client; /* it compares ports itself */
 	out->raw = ndpi_detection_process_packet(m, f, ip, len, time_ms);
 #endif
-#if COMPAT_NDPI(5, 0)
-	out->state = out->raw.state;
-#endif
 }
 
 /* Whether more packets can tell more of a flow whose protocol is known (certificates, answers, sub-protocols). */
 static inline bool compat_more_wanted(const struct compat_proto *p, struct ndpi_detection_module_struct *m,
 				      struct ndpi_flow_struct *f)
 {
-#if COMPAT_NDPI(5, 0)
+#ifdef HAVE_NDPI_PROTOCOL_STATE
 	(void)m;
-	(void)f;
-	return p->state != NDPI_STATE_CLASSIFIED;
+	return p->raw.state == NDPI_STATE_CLASSIFIED && f->extra_packets_func;
 #else
 	(void)p;
 	return ndpi_extra_dissection_possible(m, f);
@@ -119,23 +119,23 @@ static inline bool compat_more_wanted(const struct compat_proto *p, struct ndpi_
 static inline void compat_giveup(struct compat_proto *out, struct ndpi_detection_module_struct *m,
 				 struct ndpi_flow_struct *f)
 {
-#if COMPAT_NDPI(5, 0)
+#if !HAVE_DECL_NDPI_SET_PROTOCOL_DETECTION_BITMASK2
 	out->raw = ndpi_detection_giveup(m, f);
-#elif COMPAT_NDPI(4, 10)
-	uint8_t guessed;
-
-	out->raw = ndpi_detection_giveup(m, f, &guessed);
 #else
 	uint8_t guessed;
 
+#if HAVE_DECL_NDPI_NO_PREFS
 	out->raw = ndpi_detection_giveup(m, f, 1, &guessed);
+#else
+	out->raw = ndpi_detection_giveup(m, f, &guessed);
+#endif
 #endif
 }
 
 static inline const char *compat_name(struct ndpi_detection_module_struct *m, const struct compat_proto *p, char *buf,
 				      size_t size)
 {
-#if COMPAT_NDPI(4, 12)
+#ifdef HAVE_NDPI_PROTOCOL_PROTO
 	return ndpi_protocol2name(m, p->raw.proto, buf, (unsigned)size);
 #else
 	return ndpi_protocol2name(m, p->raw, buf, (unsigned)size);
@@ -155,15 +155,17 @@ static inline enum flow_confidence compat_confidence(const struct ndpi_flow_stru
 		return FLOW_CONF_DPI_CACHE;
 	case NDPI_CONFIDENCE_DPI:
 		return FLOW_CONF_DPI;
-#if COMPAT_NDPI(4, 4)
+#if HAVE_DECL_NDPI_CONFIDENCE_NBPF
 	case NDPI_CONFIDENCE_NBPF:
 		return FLOW_CONF_NBPF;
+#endif
+#if HAVE_DECL_NDPI_CONFIDENCE_DPI_PARTIAL
 	case NDPI_CONFIDENCE_DPI_PARTIAL:
 		return FLOW_CONF_DPI_PARTIAL;
 	case NDPI_CONFIDENCE_DPI_PARTIAL_CACHE:
 		return FLOW_CONF_DPI_PARTIAL_CACHE;
 #endif
-#if COMPAT_NDPI(4, 6)
+#if HAVE_DECL_NDPI_CONFIDENCE_DPI_AGGRESSIVE
 	case NDPI_CONFIDENCE_DPI_AGGRESSIVE:
 		return FLOW_CONF_DPI_AGGRESSIVE;
 #endif
@@ -175,17 +177,17 @@ static inline enum flow_confidence compat_confidence(const struct ndpi_flow_stru
 /* Fingerprints: "" where this release has none. */
 static inline const char *compat_ja3_client(const struct ndpi_flow_struct *f)
 {
-#if COMPAT_NDPI(5, 0)
+#ifdef HAVE_STRUCT_NDPI_FLOW_STRUCT_PROTOS_TLS_QUIC_JA3_CLIENT
+	return f->protos.tls_quic.ja3_client;
+#else
 	(void)f;
 	return "";
-#else
-	return f->protos.tls_quic.ja3_client;
 #endif
 }
 
 static inline const char *compat_ja4_client(const struct ndpi_flow_struct *f)
 {
-#if COMPAT_NDPI(4, 10)
+#ifdef HAVE_STRUCT_NDPI_FLOW_STRUCT_PROTOS_TLS_QUIC_JA4_CLIENT
 	return f->protos.tls_quic.ja4_client;
 #else
 	(void)f;
@@ -193,10 +195,21 @@ static inline const char *compat_ja4_client(const struct ndpi_flow_struct *f)
 #endif
 }
 
+/* The 20 bytes of the server certificate's SHA-1, NULL when none was seen. In 4.2 only TCP flows have the mark. */
+static inline const uint8_t *compat_cert_sha1(const struct ndpi_flow_struct *f, bool tcp)
+{
+#ifdef HAVE_STRUCT_NDPI_FLOW_STRUCT_PROTOS_TLS_QUIC_FINGERPRINT_SET
+	(void)tcp;
+	return f->protos.tls_quic.fingerprint_set ? f->protos.tls_quic.sha1_certificate_fingerprint : NULL;
+#else
+	return tcp && f->l4.tcp.tls.fingerprint_set ? f->protos.tls_quic.sha1_certificate_fingerprint : NULL;
+#endif
+}
+
 /* ALPN as the client offered it; NULL when absent. */
 static inline const char *compat_alpn(const struct ndpi_flow_struct *f)
 {
-#if COMPAT_NDPI(4, 4)
+#ifdef HAVE_STRUCT_NDPI_FLOW_STRUCT_PROTOS_TLS_QUIC_ADVERTISED_ALPNS
 	return f->protos.tls_quic.advertised_alpns;
 #else
 	return f->protos.tls_quic.alpn;

@@ -13,6 +13,7 @@ struct classify_flow {
 	uint32_t packets;           /* given to it */
 	uint8_t l4;
 	bool syn;                   /* its SYN was seen and is still to be shown to nDPI */
+	bool inspected;             /* nDPI has seen a packet of it */
 	bool final;                 /* nDPI has said its last word */
 	bool names;                 /* carries DNS: its messages are read here, too */
 	uint16_t dns_queries, dns_responses;

@@ -71,8 +71,7 @@ static enum decode_result ether_type(size_t *ip_off, uint16_t *vlan, uint16_t ty
 		case ETH_QINQ_OLD:
 			if (off + 4 > n)
 				return DECODE_MALFORMED;
-			if (*vlan == 0)
-				*vlan = be16(f + off) & 0xfff;
+			*vlan = be16(f + off) & 0xfff; /* of stacked tags the innermost tells conversations apart */
 			type = be16(f + off + 2);
 			off += 4;
 			break;

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "capture/worker_private.h"
+#include "common/proto.h"
 #include "common/timefmt.h"
 
 int inspect_init(struct worker *w)
@@ -112,6 +113,8 @@ static bool acquire(struct worker *w, struct flow *f)
 	} else {
 		i = w->dpi_high++;
 	}
+	if (f->key.proto == PROTO_TCP && (f->tcp_flags[0] & TCP_SYN))
+		classify_flow_syn(state);
 	w->dpi[i].state = state;
 	w->dpi[i].flow = f;
 	w->dpi_live++;

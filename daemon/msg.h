@@ -13,7 +13,7 @@
 #define MSG_BODY_MAX (64u << 20)
 #define MSG_FDS_MAX 2
 
-/* Who sends what to whom; bodies are told in daemon/wire_bodies.h. */
+/* Who sends what to whom; bodies that are no value of common/ are in daemon/bodies.h. */
 enum msg_type {
 	IPC_NONE,
 	/* enforcer -> engine and capture */
@@ -31,25 +31,26 @@ enum msg_type {
 	/* enforcer -> engine */
 	IPC_RING,      /* u32 worker; two descriptors: memfd and eventfd */
 	IPC_RING_END,  /* u32 worker: its process is gone, drain and forget */
-	IPC_WORKLOAD,  /* u8 ended, workload_encode */
+	IPC_WORKLOAD,  /* u8 ended, u64 bound_ns (inventory_bound_ns), workload_encode */
 	IPC_LINK,      /* body_link */
 	IPC_LINK_GONE, /* u32 ifindex */
 	IPC_HOST,      /* u32 count, addresses */
 	IPC_NOTICE,    /* u8 problem, string */
-	IPC_SETTLED,   /* inventory is complete: what was not told of is gone */
-	IPC_ROLES,     /* body_role, repeated */
+	IPC_SETTLED,   /* u64 when the daemon started: the inventory is complete, what was not told of is gone */
+	IPC_ROLES,     /* body_roles_encode */
 	IPC_COVERAGE,  /* coverage_encode */
 	IPC_VERDICT,   /* verdict_encode */
 	IPC_EXPIRED,   /* u64 generation: nobody confirmed, the kernel opened */
 	IPC_KERNEL,    /* u64 generation of the table in the kernel, 0 none */
-	IPC_DONE,      /* u64 token, i32 rc, string error: the answer to an order below */
-	IPC_NAT,       /* body_nat: what conntrack knows of a flow asked for, or a translation seen */
+	IPC_DONE,      /* body_done: the answer to an order below */
+	IPC_NAT,       /* body_nat: what conntrack knows of a flow asked for */
 	/* engine -> enforcer */
-	IPC_APPLY,   /* u64 token, u32 confirm_within_s, bytes selectors (groups_encode), bytes ruleset_encode */
-	IPC_ADOPT,   /* the same body; for a table that outlived us or should be there: see daemon/enforcer_policy.c */
+	IPC_APPLY,   /* body_apply */
+	IPC_ADOPT,   /* body_apply of the generation that the store says is in force: see daemon/enforcer_policy.c */
 	IPC_CONFIRM, /* u64 token */
 	IPC_REMOVE,  /* u64 token */
-	IPC_ASK_NAT, /* body_nat with the reply part empty */
+	IPC_ASK_NAT, /* body_nat: the conversation only */
+	IPC_RING_BAD, /* u32 worker: its ring is broken, so is it */
 	IPC_TYPE_MAX_
 };
 

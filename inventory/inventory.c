@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #include "inventory/docker.h"
+#include "inventory/links.h"
+#include "inventory/netns.h"
 #include "inventory/table.h"
 
 #define RUNTIMES_MAX 8
@@ -24,6 +26,8 @@ struct inventory {
 	struct inventory_events ev;
 	int epoll;
 	struct table *table;
+	struct links *links; /* NULL, and netns too: settings.no_kernel */
+	struct netns *netns;
 	struct docker *runtime[RUNTIMES_MAX];
 	unsigned n_runtimes;
 };
@@ -70,9 +74,28 @@ static int add_default_runtimes(struct inventory *inv)
 	return r;
 }
 
+static int add_kernel(struct inventory *inv)
+{
+	const char *dir = inv->settings.netns_dir ? inv->settings.netns_dir : "/run/netns";
+	int r = links_new(&inv->links, &inv->ev, inv->settings.bridges);
+
+	if (r == 0)
+		r = netns_new(&inv->netns, dir, inv->links, inv->table);
+	if (r == 0)
+		r = watch(inv, links_fd(inv->links));
+	if (r == 0)
+		r = watch(inv, netns_fd(inv->netns));
+	/* All notices are on their way: now the lists. */
+	if (r == 0)
+		r = links_start(inv->links);
+	if (r == 0)
+		r = netns_start(inv->netns);
+	return r;
+}
+
 int inventory_open(struct inventory **out, const struct inventory_settings *s, const struct inventory_events *ev)
 {
-	struct inventory *inv = calloc(1, sizeof(*inv));
+	struct inventory *inv = calloc(1, sizeof(*inv)), *before = *out;
 	int r;
 
 	if (!inv)
@@ -80,20 +103,22 @@ int inventory_open(struct inventory **out, const struct inventory_settings *s, c
 	if (s)
 		inv->settings = *s;
 	inv->ev = *ev;
+	*out = inv; /* callbacks may ask inventory_bound_ns */
 	inv->epoll = epoll_create1(EPOLL_CLOEXEC);
 	r = inv->epoll < 0 ? -errno : 0;
 	if (r == 0)
-		r = table_new(&inv->table, &inv->ev, inv->settings.name_templates);
+		r = inventory_table_new(&inv->table, &inv->ev, inv->settings.name_templates);
+	if (r == 0 && !inv->settings.no_kernel)
+		r = add_kernel(inv);
 	if (r == 0 && !inv->settings.runtime_sockets)
 		r = add_default_runtimes(inv);
 	for (size_t i = 0; r == 0 && inv->settings.runtime_sockets && inv->settings.runtime_sockets[i]; i++)
 		r = add_runtime(inv, inv->settings.runtime_sockets[i], true);
 	if (r < 0) {
+		*out = before;
 		inventory_close(inv);
-		return r;
 	}
-	*out = inv;
-	return 0;
+	return r;
 }
 
 void inventory_close(struct inventory *inv)
@@ -102,7 +127,9 @@ void inventory_close(struct inventory *inv)
 		return;
 	for (unsigned i = 0; i < inv->n_runtimes; i++)
 		docker_free(inv->runtime[i]);
-	table_free(inv->table);
+	netns_free(inv->netns);
+	links_free(inv->links);
+	inventory_table_free(inv->table);
 	if (inv->epoll >= 0)
 		close(inv->epoll);
 	free(inv);
@@ -117,8 +144,13 @@ int inventory_dispatch(struct inventory *inv)
 {
 	int r = 0;
 
+	if (inv->links)
+		r = links_dispatch(inv->links);
+	/* Containers before namespaces: who both know is named by the runtime. */
 	for (unsigned i = 0; r == 0 && i < inv->n_runtimes; i++)
 		r = docker_dispatch(inv->runtime[i]);
+	if (r == 0 && inv->netns)
+		r = netns_dispatch(inv->netns);
 	return r;
 }
 

@@ -12,7 +12,7 @@
 
 #include "common/workload.h"
 
-/* Borrowed, with all it points to, until inventory_close. */
+/* name_templates and bridges are borrowed until inventory_close. */
 struct inventory_settings {
 	const char *const *runtime_sockets; /* NULL-terminated; NULL: $DOCKER_HOST (unix://), /run/docker.sock and
 	                                       /run/podman/podman.sock, whichever are there, now or later */
@@ -33,13 +33,14 @@ struct inventory_link {
 };
 
 struct inventory_events {
-	/* Came, or something about it changed (same id). w->addrs are all it has now. */
+	/* Came, or something about it changed (same id). w->addrs are all it has now, link-local ones left out. */
 	void (*workload_up)(void *arg, const struct workload *w);
 	/* Ended: w->end_ns is set. */
 	void (*workload_down)(void *arg, const struct workload *w);
+	/* Came, or its name or addresses changed (same ifindex). */
 	void (*link_up)(void *arg, const struct inventory_link *l);
 	void (*link_down)(void *arg, uint32_t ifindex);
-	/* The host's own addresses, whole list, whenever it changes. */
+	/* The host's own addresses but for loopback, whole list, sorted, whenever it changes. */
 	void (*host_addrs)(void *arg, const struct addr *addrs, size_t n);
 	/* Something a person should know: runtime reached or lost, permission missing. Once per change. */
 	void (*notice)(void *arg, bool problem, const char *text);
@@ -48,7 +49,7 @@ struct inventory_events {
 
 struct inventory;
 /* Opens the kernel's notifications first, then lists; same with the runtime. Tells what is there through ev before it
- * returns, except for what the runtime has still to answer. 0 or negative errno. */
+ * returns, except for what the runtime has still to answer; *out is set before the first call of ev. 0 or negative errno. */
 int inventory_open(struct inventory **out, const struct inventory_settings *s, const struct inventory_events *ev);
 void inventory_close(struct inventory *inv);
 int inventory_fd(const struct inventory *inv);       /* readable: call dispatch */

@@ -19,9 +19,9 @@ may() {
 # library header (pattern): files (pattern) that may include it
 library() {
 	case $1 in
-	pcap.h | pcap/*) echo 'capture/source*.c' ;;
+	pcap.h | pcap/*) echo 'capture/source*' ;;
 	ndpi*) echo 'capture/classify*' ;;
-	lmdb.h) echo 'store/*.c store/internal.h' ;;
+	lmdb.h) echo 'store/*.c store/txn.h store/bucket.h' ;;
 	yaml.h) echo 'segment/policy*.c daemon/config*.c' ;;
 	libnftnl/*) echo 'segment/nft*' ;;
 	libmnl/*) echo 'netlink/* segment/nft*' ;;

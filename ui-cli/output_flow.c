@@ -15,7 +15,7 @@
 #include "common/proto.h"
 #include "common/timefmt.h"
 #include "common/verdict.h"
-#include "ui-cli/json.h"
+#include "ui-cli/jsonl.h"
 
 /* Attributes that are one text each, and their members. */
 static const struct {
@@ -44,17 +44,17 @@ static void set_ends(json_t *o, const struct flow_rec *f)
 	char text[PROTO_STRLEN];
 
 	for (unsigned i = 0; i < 2; i++) {
-		json_set_addr(o, ip[i], &f->addr[i]);
+		jsonl_set_addr(o, ip[i], &f->addr[i]);
 		if (proto_has_ports(f->proto))
-			json_set_number(o, port[i], f->port[i]);
+			jsonl_set_number(o, port[i], f->port[i]);
 	}
-	json_set_text(o, "proto", proto_format_json(f->proto, text));
+	jsonl_set_text(o, "proto", proto_format_json(f->proto, text));
 	if (proto_is_icmp(f->proto)) {
-		json_set_number(o, "icmp_type", f->port[1]);
-		json_set_number(o, "icmp_code", f->icmp_code);
+		jsonl_set_number(o, "icmp_type", f->port[1]);
+		jsonl_set_number(o, "icmp_code", f->icmp_code);
 	}
 	if (f->vlan)
-		json_set_number(o, "vlan", f->vlan);
+		jsonl_set_number(o, "vlan", f->vlan);
 }
 
 static void set_app(json_t *o, const struct flow_rec *f)
@@ -63,10 +63,10 @@ static void set_app(json_t *o, const struct flow_rec *f)
 	char master[FLOW_APP_STRLEN];
 
 	snprintf(master, sizeof(master), "%.*s", (int)strcspn(f->app, "."), f->app);
-	json_set_text(app, "proto", f->app);
-	json_set_text(app, "master", master);
-	json_set_text(app, "category", f->category);
-	json_set_text(app, "confidence", flow_confidence_name(f->confidence));
+	jsonl_set_text(app, "proto", f->app);
+	jsonl_set_text(app, "master", master);
+	jsonl_set_text(app, "category", f->category);
+	jsonl_set_text(app, "confidence", flow_confidence_name(f->confidence));
 	json_object_set_new(o, "app", app);
 }
 
@@ -96,8 +96,8 @@ static json_t *dns_answers(const struct flow_rec *f)
 			continue;
 		a = len == 8 ? addr_from_v4(p + 4) : addr_from_v6(p + 4);
 		answer = json_object();
-		json_set_addr(answer, "ip", &a);
-		json_set_number(answer, "ttl",
+		jsonl_set_addr(answer, "ip", &a);
+		jsonl_set_number(answer, "ttl",
 				(uint64_t)p[0] << 24 | (uint64_t)p[1] << 16 | (uint64_t)p[2] << 8 | p[3]);
 		json_array_append_new(list, answer);
 	}
@@ -112,12 +112,12 @@ static void set_attrs(json_t *o, const struct flow_rec *f)
 	if (f->attrs_len == 0)
 		return;
 	for (size_t i = 0; i < sizeof(text_attrs) / sizeof(text_attrs[0]); i++)
-		json_set_text(o, text_attrs[i].key, flow_attr_text(f, text_attrs[i].attr, text, sizeof(text)));
+		jsonl_set_text(o, text_attrs[i].key, flow_attr_text(f, text_attrs[i].attr, text, sizeof(text)));
 	if (attr_u16(f, FLOW_ATTR_DNS_QTYPE, &v))
-		json_set_number(o, "dns_qtype", v);
+		jsonl_set_number(o, "dns_qtype", v);
 	if (attr_u16(f, FLOW_ATTR_DNS_RCODE, &v))
-		json_set_number(o, "dns_rcode", v);
-	json_set_members(o, "dns_answers", dns_answers(f));
+		jsonl_set_number(o, "dns_rcode", v);
+	jsonl_set_members(o, "dns_answers", dns_answers(f));
 }
 
 static json_t *risks(const struct flow_rec *f)
@@ -130,9 +130,9 @@ static json_t *risks(const struct flow_rec *f)
 		if (!(f->risk >> bit & 1))
 			continue;
 		risk = json_object();
-		json_set_number(risk, "id", bit);
-		json_set_text(risk, "name", classify_risk_name(bit));
-		json_set_text(risk, "severity", classify_risk_severity(bit));
+		jsonl_set_number(risk, "id", bit);
+		jsonl_set_text(risk, "name", classify_risk_name(bit));
+		jsonl_set_text(risk, "severity", classify_risk_severity(bit));
 		json_array_append_new(list, risk);
 	}
 	return list;
@@ -142,16 +142,16 @@ static json_t *counters(const struct flow_rec *f)
 {
 	json_t *flow = json_object();
 
-	json_set_time(flow, "start", f->start_ns);
-	json_set_time(flow, "end", f->end_ns);
-	json_set_number(flow, "pkts_toserver", f->pkts[0]);
-	json_set_number(flow, "pkts_toclient", f->pkts[1]);
-	json_set_number(flow, "bytes_toserver", f->bytes[0]);
-	json_set_number(flow, "bytes_toclient", f->bytes[1]);
-	json_set_number(flow, "payload_toserver", f->payload[0]);
-	json_set_number(flow, "payload_toclient", f->payload[1]);
-	json_set_text(flow, "state", flow_state_name(f->state));
-	json_set_text(flow, "reason", flow_reason_name(f->reason));
+	jsonl_set_time(flow, "start", f->start_ns);
+	jsonl_set_time(flow, "end", f->end_ns);
+	jsonl_set_number(flow, "pkts_toserver", f->pkts[0]);
+	jsonl_set_number(flow, "pkts_toclient", f->pkts[1]);
+	jsonl_set_number(flow, "bytes_toserver", f->bytes[0]);
+	jsonl_set_number(flow, "bytes_toclient", f->bytes[1]);
+	jsonl_set_number(flow, "payload_toserver", f->payload[0]);
+	jsonl_set_number(flow, "payload_toclient", f->payload[1]);
+	jsonl_set_text(flow, "state", flow_state_name(f->state));
+	jsonl_set_text(flow, "reason", flow_reason_name(f->reason));
 	return flow;
 }
 
@@ -161,32 +161,10 @@ static json_t *tcp_flags(const struct flow_rec *f)
 	char hex[4];
 
 	snprintf(hex, sizeof(hex), "%02x", f->tcp_flags[0]);
-	json_set_text(tcp, "flags_toserver", hex);
+	jsonl_set_text(tcp, "flags_toserver", hex);
 	snprintf(hex, sizeof(hex), "%02x", f->tcp_flags[1]);
-	json_set_text(tcp, "flags_toclient", hex);
+	jsonl_set_text(tcp, "flags_toclient", hex);
 	return tcp;
-}
-
-static json_t *named_end(const struct output_end *e)
-{
-	const struct workload *w = e->workload;
-	json_t *o = json_object();
-
-	json_set_text(o, "group", e->group);
-	json_set_text(o, "name", e->name);
-	if (!w)
-		return o;
-	json_set_text(o, "workload", w->name);
-	json_set_id(o, "workload_id", w->id);
-	json_set_text(o, "runtime", w->runtime);
-	json_set_text(o, "container_id", w->runtime_id);
-	json_set_text(o, "image", w->image);
-	json_set_text(o, "image_digest", w->image_digest);
-	json_set_text(o, "project", w->project);
-	json_set_text(o, "service", w->service);
-	json_set_text(o, "pod", w->pod);
-	json_set_text(o, "namespace", w->pod_namespace);
-	return o;
 }
 
 int output_flow_json(struct buf *b, const struct flow_rec *f, const struct output_end end[2])
@@ -194,40 +172,40 @@ int output_flow_json(struct buf *b, const struct flow_rec *f, const struct outpu
 	json_t *o = json_object();
 	char community[COMMUNITY_ID_STRLEN];
 
-	json_object_set_new(o, "schema", json_integer(JSON_SCHEMA));
-	json_set_time(o, "timestamp", f->end_ns);
-	json_set_text(o, "event_type", "flow");
-	json_set_id(o, "flow_id", f->conv_id ? f->conv_id : f->id);
+	json_object_set_new(o, "schema", json_integer(JSONL_SCHEMA));
+	jsonl_set_time(o, "timestamp", f->end_ns);
+	jsonl_set_text(o, "event_type", "flow");
+	jsonl_set_id(o, "flow_id", f->conv_id ? f->conv_id : f->id);
 	if (f->conv_id && f->conv_id != f->id)
-		json_set_id(o, "record_id", f->id);
+		jsonl_set_id(o, "record_id", f->id);
 	if (community_id(f, community) == 0)
-		json_set_text(o, "community_id", community);
+		jsonl_set_text(o, "community_id", community);
 	if (f->iface)
-		json_set_number(o, "iface", f->iface);
+		jsonl_set_number(o, "iface", f->iface);
 	set_ends(o, f);
 	set_app(o, f);
 	set_attrs(o, f);
-	json_set_members(o, "risks", risks(f));
+	jsonl_set_members(o, "risks", risks(f));
 	json_object_set_new(o, "flow", counters(f));
 	if (f->proto == PROTO_TCP)
 		json_object_set_new(o, "tcp", tcp_flags(f));
 	for (unsigned i = 0; end && i < 2; i++)
-		json_set_members(o, i ? "dest" : "src", named_end(&end[i]));
-	json_set_text(o, "direction", flow_direction_name(f->direction));
+		jsonl_set_members(o, i ? "dest" : "src", jsonl_end(&end[i]));
+	jsonl_set_text(o, "direction", flow_direction_name(f->direction));
 	if (f->tunnel) {
-		json_set_text(o, "tunnel", flow_tunnel_name(f->tunnel));
-		json_set_number(o, "tunnel_id", f->tunnel_id);
+		jsonl_set_text(o, "tunnel", flow_tunnel_name(f->tunnel));
+		jsonl_set_number(o, "tunnel_id", f->tunnel_id);
 	}
 	if (!addr_is_zero(&f->nat_addr)) {
 		json_t *nat = json_object();
 
-		json_set_addr(nat, "dest_ip", &f->nat_addr);
-		json_set_number(nat, "dest_port", f->nat_port);
+		jsonl_set_addr(nat, "dest_ip", &f->nat_addr);
+		jsonl_set_number(nat, "dest_port", f->nat_port);
 		json_object_set_new(o, "nat", nat);
 	}
 	if (f->verdict)
-		json_set_text(o, "verdict", verdict_name(f->verdict));
-	return json_line(b, o);
+		jsonl_set_text(o, "verdict", verdict_name(f->verdict));
+	return jsonl_line(b, o);
 }
 
 int output_attempts_json(struct buf *b, const struct flow_attempts *a, const struct output_end *dst)
@@ -235,28 +213,28 @@ int output_attempts_json(struct buf *b, const struct flow_attempts *a, const str
 	json_t *o = json_object(), *from = json_array();
 	char text[PROTO_STRLEN];
 
-	json_object_set_new(o, "schema", json_integer(JSON_SCHEMA));
-	json_set_time(o, "timestamp", a->end_ns);
-	json_set_text(o, "event_type", "attempts");
+	json_object_set_new(o, "schema", json_integer(JSONL_SCHEMA));
+	jsonl_set_time(o, "timestamp", a->end_ns);
+	jsonl_set_text(o, "event_type", "attempts");
 	if (a->iface)
-		json_set_number(o, "iface", a->iface);
-	json_set_addr(o, "dest_ip", &a->dst);
-	json_set_number(o, proto_is_icmp(a->proto) ? "icmp_type" : "dest_port", a->port);
-	json_set_text(o, "proto", proto_format_json(a->proto, text));
-	json_set_time(o, "start", a->start_ns);
-	json_set_time(o, "end", a->end_ns);
-	json_set_number(o, "attempts", a->count);
-	json_set_number(o, "bytes", a->bytes);
-	json_set_number(o, "sources_estimated", a->sources);
+		jsonl_set_number(o, "iface", a->iface);
+	jsonl_set_addr(o, "dest_ip", &a->dst);
+	jsonl_set_number(o, proto_is_icmp(a->proto) ? "icmp_type" : "dest_port", a->port);
+	jsonl_set_text(o, "proto", proto_format_json(a->proto, text));
+	jsonl_set_time(o, "start", a->start_ns);
+	jsonl_set_time(o, "end", a->end_ns);
+	jsonl_set_number(o, "attempts", a->count);
+	jsonl_set_number(o, "bytes", a->bytes);
+	jsonl_set_number(o, "sources_estimated", a->sources);
 	for (unsigned i = 0; i < a->n_exemplars; i++) {
 		json_t *src = json_object();
 
-		json_set_addr(src, "src_ip", &a->exemplar[i].addr);
-		json_set_number(src, "src_port", a->exemplar[i].port);
+		jsonl_set_addr(src, "src_ip", &a->exemplar[i].addr);
+		jsonl_set_number(src, "src_port", a->exemplar[i].port);
 		json_array_append_new(from, src);
 	}
-	json_set_members(o, "exemplars", from);
+	jsonl_set_members(o, "exemplars", from);
 	if (dst)
-		json_set_members(o, "dest", named_end(dst));
-	return json_line(b, o);
+		jsonl_set_members(o, "dest", jsonl_end(dst));
+	return jsonl_line(b, o);
 }

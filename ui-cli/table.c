@@ -113,7 +113,7 @@ void table_print(FILE *out, enum table_style style, const char *text)
 {
 	struct buf b = BUF_INIT;
 	unsigned width;
-	char *copy = clean(text, &width);
+	char *copy = clean(text ? text : "", &width);
 
 	if (copy)
 		put(&b, table_colour(out), style, copy);

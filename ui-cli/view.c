@@ -42,7 +42,7 @@ int view_open(struct view *v, const struct command *c, const char *dir)
 		return complain_open(v, rc);
 	rc = store_begin(&v->txn, v->store, false);
 	if (rc == 0)
-		rc = names_new(&v->names);
+		rc = naming_new(&v->naming);
 	if (rc < 0) {
 		command_failed(c, "cannot read the store in %s: %s", dir, strerror(-rc));
 		view_close(v);
@@ -53,28 +53,28 @@ int view_open(struct view *v, const struct command *c, const char *dir)
 
 void view_close(struct view *v)
 {
-	names_free(v->names);
+	naming_free(v->naming);
 	store_abort(v->txn);
 	store_close(v->store);
-	v->names = NULL;
+	v->naming = NULL;
 	v->txn = NULL;
 	v->store = NULL;
 }
 
 int view_refresh(struct view *v)
 {
-	struct names *names = NULL;
+	struct naming *naming = NULL;
 	int rc;
 
 	store_abort(v->txn);
 	v->txn = NULL;
 	rc = store_begin(&v->txn, v->store, false);
 	if (rc == 0)
-		rc = names_new(&names);
+		rc = naming_new(&naming);
 	if (rc < 0)
 		return view_failed(v, "store", rc);
-	names_free(v->names); /* a workload may have got its name meanwhile */
-	v->names = names;
+	naming_free(v->naming); /* a workload may have got its name meanwhile */
+	v->naming = naming;
 	return VERB_DONE;
 }
 

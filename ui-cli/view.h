@@ -10,7 +10,7 @@
 
 #include "common/coverage.h"
 #include "store/db.h"
-#include "ui-cli/names.h"
+#include "ui-cli/naming.h"
 #include "ui-cli/options.h"
 
 struct view {
@@ -18,7 +18,7 @@ struct view {
 	const char *dir;
 	struct store *store;
 	struct store_txn *txn;
-	struct names *names;
+	struct naming *naming;
 };
 
 /* Opens the store in dir. VERB_DONE, or another exit code with the complaint printed; then nothing is open. */

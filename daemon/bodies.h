@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The bodies of messages that are no value of common/: encoded with common/wire.h, decoded with the same distrust. Each
+ * decoder returns 0, or -EBADMSG with *out untouched.
+ */
+#ifndef WEIR_DAEMON_BODIES_H
+#define WEIR_DAEMON_BODIES_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/addr.h"
+#include "common/buf.h"
+#include "common/rule.h"
+#include "segment/policy.h"
+
+/* An interface to capture on. */
+struct body_link {
+	uint32_t ifindex;
+	char name[16];
+	bool bridge;
+	uint16_t fanout; /* PACKET_FANOUT group; 0: one worker takes all */
+	uint8_t n_addrs;
+	struct addr addrs[8];
+};
+void body_link_encode(struct buf *b, const struct body_link *l);
+int body_link_decode(struct body_link *out, const void *data, size_t len);
+
+/* What a worker counts (worker_stats), with its number. */
+struct body_stats {
+	uint32_t worker;
+	uint64_t packets, bytes, flows_live, dpi_live, table_size;
+};
+void body_stats_encode(struct buf *b, const struct body_stats *s);
+int body_stats_decode(struct body_stats *out, const void *data, size_t len);
+
+/* A process of the daemon, as /proc shows it. */
+struct body_role {
+	char name[16], user[64];
+	int32_t pid;
+	uint64_t caps_effective, caps_permitted; /* bits by capability number */
+	uint8_t seccomp;                         /* 0 none, 1 strict, 2 filter */
+	bool no_new_privs;
+	uint64_t started_ns, rss_bytes;
+	uint32_t restarts;
+};
+#define BODY_ROLES_MAX 32
+void body_roles_encode(struct buf *b, const struct body_role *roles, size_t n);
+int body_roles_decode(struct body_role *out, size_t *n, const void *data, size_t len); /* out: BODY_ROLES_MAX */
+
+/* Question and answer about a conversation: see engine_nat. */
+struct body_nat {
+	uint8_t proto;
+	struct addr addr[2], client, orig_addr;
+	uint16_t port[2], client_port, orig_port;
+};
+void body_nat_encode(struct buf *b, const struct body_nat *n);
+int body_nat_decode(struct body_nat *out, const void *data, size_t len);
+
+/* An order to the enforcer: the ruleset, and the selectors by which a workload is a member of a group. */
+struct body_apply {
+	uint64_t token;
+	uint32_t confirm_within_s;
+	struct policy *groups; /* names and selectors only */
+	struct ruleset ruleset;
+};
+int body_apply_encode(struct buf *b, uint64_t token, uint32_t confirm_within_s, const struct policy *p,
+		      const struct ruleset *rs);
+/* Also -ENOMEM. */
+int body_apply_decode(struct body_apply *out, const void *data, size_t len);
+void body_apply_fini(struct body_apply *a);
+
+/* The enforcer's answer to an order. */
+struct body_done {
+	uint64_t token;
+	int32_t rc;
+	char error[512];
+};
+void body_done_encode(struct buf *b, const struct body_done *d);
+int body_done_decode(struct body_done *out, const void *data, size_t len);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The parent process from inside: it holds CAP_NET_ADMIN, knows the inventory, owns the kernel table and starts the
+ * other roles. It never sees a packet, and of a policy only what the engine made of it.
+ */
+#ifndef WEIR_DAEMON_ENFORCER_IMPL_H
+#define WEIR_DAEMON_ENFORCER_IMPL_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/workload.h"
+#include "daemon/bodies.h"
+#include "daemon/loop.h"
+#include "daemon/roles.h"
+#include "daemon/sandbox.h"
+#include "daemon/settings.h"
+#include "inventory/inventory.h"
+#include "segment/nft.h"
+
+#define ENFORCER_LINKS_MAX 256
+#define ENFORCER_NOTICES_MAX 32
+#define ENFORCER_KEEP_ENDED_NS (120 * 1000000000ull) /* for an engine that was not there when it ended */
+#define ADOPT_LAPSED UINT32_MAX /* body_apply.confirm_within_s of an adoption: enforcement ran out, leave it so */
+
+struct ring;
+
+struct enforcer_workload {
+	struct enforcer_workload *next;
+	struct workload w;
+	uint64_t bound_ns, ended_mono_ns;
+	bool ended;
+};
+
+struct enforcer_link {
+	struct body_link link;
+	uint32_t attached; /* bit per worker */
+	uint32_t tried;    /* bit per worker: asked, no answer yet */
+	bool refused;      /* told about once */
+	uint64_t gap_since_ns[SETTINGS_WORKERS_MAX]; /* 0: none */
+	uint64_t retry_mono_ns;
+};
+
+struct enforcer_notice {
+	uint64_t when_ns;
+	bool problem;
+	char *text;
+};
+
+struct enforcer {
+	const struct settings *s;
+	struct sandbox_user user;
+	int state_fd;
+	bool has_admin, has_raw, stopping, said_hello;
+	uint64_t started_ns, started_mono_ns, stop_mono_ns;
+	int exit_status;
+	struct loop *loop;
+	struct role engine, capture[SETTINGS_WORKERS_MAX];
+	struct ring *rings[SETTINGS_WORKERS_MAX];
+	unsigned n_capture;
+
+	struct inventory *inv;
+	bool settled;
+	struct enforcer_workload *workloads;
+	struct enforcer_link links[ENFORCER_LINKS_MAX];
+	size_t n_links;
+	struct addr *host;
+	size_t n_host;
+	struct enforcer_notice notices[ENFORCER_NOTICES_MAX];
+	size_t n_notices;
+
+	struct nft *nft; /* NULL: no CAP_NET_ADMIN, or no nftables */
+	int nft_fds[16];
+	size_t n_nft_fds;
+	struct policy *groups;  /* selectors of the policy in force; NULL: none */
+	uint64_t generation;    /* of the ruleset the members are kept for */
+	struct body_apply *adopt; /* waits for the inventory to be complete */
+};
+
+/* enforcer.c */
+void enforcer_tell(struct enforcer *e, enum msg_type type, const struct buf *body); /* to the engine; body may be NULL */
+void enforcer_notice(struct enforcer *e, bool problem, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* enforcer_inventory.c */
+int enforcer_inventory_open(struct enforcer *e);
+void enforcer_inventory_close(struct enforcer *e);
+void enforcer_inventory_tick(struct enforcer *e);   /* about ten times a second: settled?, links to try again */
+void enforcer_replay(struct enforcer *e);           /* all that is known, for a fresh engine */
+void enforcer_attach_all(struct enforcer *e, unsigned worker);
+void enforcer_capture_said(struct enforcer *e, unsigned worker, const struct msg *m);
+void enforcer_capture_lost(struct enforcer *e, unsigned worker); /* its links are not attached any more */
+
+/* enforcer_policy.c */
+void enforcer_policy_open(struct enforcer *e);
+void enforcer_policy_close(struct enforcer *e);
+void enforcer_policy_second(struct enforcer *e);
+void enforcer_policy_settled(struct enforcer *e);
+void enforcer_order(struct enforcer *e, const struct msg *m);
+void enforcer_member_up(struct enforcer *e, const struct workload *w, const struct workload *before);
+void enforcer_member_down(struct enforcer *e, const struct workload *w);
+void enforcer_bridge_up(struct enforcer *e, const struct body_link *l);
+
+/* enforcer_report.c */
+void enforcer_report_roles(struct enforcer *e);
+void enforcer_hello(struct enforcer *e);
+
+#endif

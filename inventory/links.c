@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Which interfaces to capture on changes with every container: bridges come with networks, veths with containers. The
+ * kernel's notices are applied to a copy of its table, and after each round the copy is compared with what was told. Should
+ * notices get lost (ENOBUFS) the copy is thrown away and listed anew; whoever listens sees only the difference.
+ *
+ * A bridge shows every frame between its ports once, so it stands for all of them. A veth on no bridge, whose other
+ * end is in another namespace, is a workload's own link; it is told a moment late, since most veths join a bridge just
+ * after they have come up. The link that the default route takes leads to the outside, not to
+ * a workload: what goes over it was seen before, mostly behind a translated address, and is left out.
+ */
+#include "config.h"
+#include "inventory/links.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "common/timefmt.h"
+#include "inventory/rtnl.h"
+
+#define EVENT_BUFFER (4u << 20)
+#define BUCKETS 256u
+#define VETH_GRACE_MS 10
+
+struct link {
+	struct link *next;
+	struct rtnl_link k;
+	bool had_veth;  /* a bridge that once had a workload stays worth watching */
+	bool told, stale; /* stale: not seen in the listing under way */
+	uint64_t wanted_ns; /* monotonic: since when it would be told, 0: not */
+	struct inventory_link told_as;
+};
+
+struct links {
+	const struct inventory_events *ev;
+	const char *const *patterns;
+	struct nl *events, *query;
+	int epoll, timer;
+	struct link *bucket[BUCKETS]; /* by ifindex */
+	struct rtnl_addr *addrs; /* the host's, of all interfaces */
+	size_t n_addrs, cap_addrs;
+	struct addr *told_addrs;
+	size_t n_told_addrs;
+	bool told_any_addrs, outside_told;
+	uint32_t recheck; /* a veth whose other end went away: look at the end that stayed */
+};
+
+/* ---- the copy -------------------------------------------------------------------------------------------------- */
+
+static struct link **slot(struct links *l, uint32_t ifindex)
+{
+	struct link **at = &l->bucket[ifindex % BUCKETS];
+
+	while (*at && (*at)->k.ifindex != ifindex)
+		at = &(*at)->next;
+	return at;
+}
+
+/* Walks all links: the one after k, the first for NULL; NULL behind the last. k must still be there. */
+static struct link *after(const struct links *l, const struct link *k)
+{
+	unsigned i = k ? k->k.ifindex % BUCKETS + 1 : 0;
+
+	if (k && k->next)
+		return k->next;
+	while (i < BUCKETS && !l->bucket[i])
+		i++;
+	return i < BUCKETS ? l->bucket[i] : NULL;
+}
+
+static int put_link(struct links *l, const struct rtnl_link *k)
+{
+	struct link **at = slot(l, k->ifindex);
+
+	if (!*at) {
+		*at = calloc(1, sizeof(**at));
+		if (!*at)
+			return -ENOMEM;
+	}
+	(*at)->k = *k;
+	(*at)->stale = false;
+	return 0;
+}
+
+static void remove_addr_at(struct links *l, size_t i)
+{
+	l->addrs[i] = l->addrs[--l->n_addrs];
+}
+
+static int put_addr(struct links *l, const struct rtnl_addr *a)
+{
+	for (size_t i = 0; i < l->n_addrs; i++)
+		if (l->addrs[i].ifindex == a->ifindex && addr_equal(&l->addrs[i].addr, &a->addr))
+			return 0;
+	if (l->n_addrs == l->cap_addrs) {
+		size_t cap = l->cap_addrs ? 2 * l->cap_addrs : 32;
+		struct rtnl_addr *grown = realloc(l->addrs, cap * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		l->addrs = grown;
+		l->cap_addrs = cap;
+	}
+	l->addrs[l->n_addrs++] = *a;
+	return 0;
+}
+
+static void drop_addr(struct links *l, const struct rtnl_addr *a)
+{
+	for (size_t i = l->n_addrs; i-- > 0;)
+		if (l->addrs[i].ifindex == a->ifindex && addr_equal(&l->addrs[i].addr, &a->addr))
+			remove_addr_at(l, i);
+}
+
+static void remove_link(struct links *l, uint32_t ifindex)
+{
+	struct link **at = slot(l, ifindex), *k = *at;
+
+	if (!k)
+		return;
+	/* The kernel tells nothing about a veth whose other end has moved to another namespace. */
+	if (k->k.kind == RTNL_VETH)
+		l->recheck = k->k.peer;
+	*at = k->next;
+	if (k->told)
+		l->ev->link_down(l->ev->arg, ifindex);
+	free(k);
+	for (size_t i = l->n_addrs; i-- > 0;)
+		if (l->addrs[i].ifindex == ifindex)
+			remove_addr_at(l, i);
+}
+
+/* ---- what is worth capturing ------------------------------------------------------------------------------------ */
+
+static bool hex_tail(const char *s, size_t n)
+{
+	return strlen(s) == n && strspn(s, "0123456789abcdef") == n;
+}
+
+bool links_runtime_bridge(const char *name)
+{
+	static const char *const usual[] = {"docker[0-9]*", "docker_gwbridge", "podman[0-9]*", "cni*", "cbr[0-9]*",
+					    "nerdctl*", "lxcbr[0-9]*", "lxdbr[0-9]*", "incusbr[0-9]*"};
+
+	if (strncmp(name, "br-", 3) == 0 && hex_tail(name + 3, 12)) /* Docker's own networks */
+		return true;
+	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
+		if (fnmatch(usual[i], name, 0) == 0)
+			return true;
+	return false;
+}
+
+static bool wanted_by_pattern(const struct links *l, const char *name)
+{
+	for (size_t i = 0; l->patterns[i]; i++)
+		if (fnmatch(l->patterns[i], name, 0) == 0)
+			return true;
+	return false;
+}
+
+static bool on_bridge(struct links *l, const struct link *k)
+{
+	const struct link *master = k->k.master ? *slot(l, k->k.master) : NULL;
+
+	return master && master->k.kind == RTNL_BRIDGE;
+}
+
+/* Asked only of a veth that would otherwise be captured on. */
+static bool leads_outside(struct links *l, const struct link *k)
+{
+	char text[160];
+
+	if (rtnl_default_ifindex(l->query, AF_INET) != k->k.ifindex && rtnl_default_ifindex(l->query, AF_INET6) != k->k.ifindex)
+		return false;
+	if (!l->outside_told) {
+		snprintf(text, sizeof(text), "%s has the default route: it leads outside, not to a workload, and is not "
+			 "captured on", k->k.name);
+		l->ev->notice(l->ev->arg, false, text);
+		l->outside_told = true;
+	}
+	return true;
+}
+
+static bool wanted(struct links *l, const struct link *k)
+{
+	if (!k->k.up || (k->k.kind != RTNL_BRIDGE && k->k.kind != RTNL_VETH))
+		return false;
+	if (l->patterns)
+		return wanted_by_pattern(l, k->k.name);
+	if (k->k.kind == RTNL_BRIDGE)
+		return k->had_veth || links_runtime_bridge(k->k.name);
+	return k->k.peer_nsid != NSID_NONE && !on_bridge(l, k) && (k->told || !leads_outside(l, k));
+}
+
+/* ---- telling --------------------------------------------------------------------------------------------------- */
+
+static void fill(const struct links *l, const struct link *k, struct inventory_link *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->ifindex = k->k.ifindex;
+	memcpy(out->name, k->k.name, sizeof(out->name));
+	out->bridge = k->k.kind == RTNL_BRIDGE;
+	/* Should the room run out, the addresses that people use are in. */
+	for (int local = 0; local < 2; local++)
+		for (size_t i = 0; i < l->n_addrs && out->n_addrs < sizeof(out->addrs) / sizeof(out->addrs[0]); i++)
+			if (l->addrs[i].ifindex == out->ifindex && addr_is_linklocal(&l->addrs[i].addr) == (local == 1))
+				out->addrs[out->n_addrs++] = l->addrs[i].addr;
+}
+
+static int addr_order(const void *a, const void *b)
+{
+	return addr_cmp(a, b);
+}
+
+static void tell_host_addrs(struct links *l)
+{
+	struct addr *all = malloc((l->n_addrs ? l->n_addrs : 1) * sizeof(*all));
+	size_t n = 0;
+
+	if (!all)
+		return;
+	for (size_t i = 0; i < l->n_addrs; i++)
+		if (!addr_is_loopback(&l->addrs[i].addr))
+			all[n++] = l->addrs[i].addr;
+	qsort(all, n, sizeof(*all), addr_order);
+	if (l->told_any_addrs && n == l->n_told_addrs && (n == 0 || memcmp(all, l->told_addrs, n * sizeof(*all)) == 0)) {
+		free(all);
+		return;
+	}
+	free(l->told_addrs);
+	l->told_addrs = all;
+	l->n_told_addrs = n;
+	l->told_any_addrs = true;
+	l->ev->host_addrs(l->ev->arg, all, n);
+}
+
+/* Has it been wanted long enough? If not, it is looked at again soon. */
+static bool settled(const struct links *l, struct link *k)
+{
+	struct itimerspec t = {.it_value = {0, VETH_GRACE_MS * 1000000l}};
+	uint64_t now = time_mono_ns();
+
+	if (k->k.kind == RTNL_BRIDGE || k->told)
+		return true;
+	if (!k->wanted_ns)
+		k->wanted_ns = now;
+	if (now - k->wanted_ns >= VETH_GRACE_MS * NS_PER_MS)
+		return true;
+	(void)timerfd_settime(l->timer, 0, &t, NULL);
+	return false;
+}
+
+static void tell_changes(struct links *l)
+{
+	struct inventory_link now;
+
+	for (const struct link *k = after(l, NULL); k; k = after(l, k))
+		if (k->k.kind == RTNL_VETH && on_bridge(l, k))
+			(*slot(l, k->k.master))->had_veth = true;
+	for (struct link *k = after(l, NULL); k; k = after(l, k)) {
+		bool want = wanted(l, k);
+
+		if (!want)
+			k->wanted_ns = 0;
+		else if (!settled(l, k))
+			continue;
+		if (want)
+			fill(l, k, &now);
+		if (want && (!k->told || memcmp(&now, &k->told_as, sizeof(now)) != 0)) {
+			k->told_as = now;
+			l->ev->link_up(l->ev->arg, &now);
+		} else if (!want && k->told) {
+			l->ev->link_down(l->ev->arg, k->k.ifindex);
+		}
+		k->told = want;
+	}
+	tell_host_addrs(l);
+}
+
+/* ---- listing and notices ---------------------------------------------------------------------------------------- */
+
+static int on_message(void *arg, const struct nlmsghdr *h)
+{
+	struct links *l = arg;
+	struct rtnl_link k;
+	struct rtnl_addr a;
+
+	if (rtnl_parse_link(&k, h) == 0) {
+		if (h->nlmsg_type == RTM_DELLINK)
+			remove_link(l, k.ifindex);
+		else
+			return put_link(l, &k);
+	} else if (rtnl_parse_addr(&a, h) == 0) {
+		if (h->nlmsg_type == RTM_DELADDR)
+			drop_addr(l, &a);
+		else
+			return put_addr(l, &a);
+	}
+	if (l->recheck) {
+		uint32_t ifindex = l->recheck;
+
+		l->recheck = 0;
+		if (*slot(l, ifindex) && rtnl_get_link(l->query, ifindex, &k) == 0)
+			return put_link(l, &k);
+	}
+	return 0;
+}
+
+static void mark_stale(void *arg)
+{
+	struct links *l = arg;
+
+	for (struct link *k = after(l, NULL); k; k = after(l, k))
+		k->stale = true;
+}
+
+static void forget_addrs(void *arg)
+{
+	((struct links *)arg)->n_addrs = 0;
+}
+
+static int list(struct links *l)
+{
+	int r;
+
+	mark_stale(l);
+	r = rtnl_dump_links(l->query, NSID_NONE, on_message, mark_stale, l);
+	if (r < 0)
+		return r;
+	for (struct link *k = after(l, NULL), *next; k; k = next) {
+		next = after(l, k);
+		if (k->stale)
+			remove_link(l, k->k.ifindex);
+	}
+	l->recheck = 0;
+	forget_addrs(l);
+	r = rtnl_dump_addrs(l->query, NSID_NONE, on_message, forget_addrs, l);
+	if (r == 0)
+		tell_changes(l);
+	return r;
+}
+
+int links_new(struct links **out, const struct inventory_events *ev, const char *const *bridges)
+{
+	struct links *l = calloc(1, sizeof(*l));
+	struct epoll_event e = {.events = EPOLLIN};
+	int r;
+
+	if (!l)
+		return -ENOMEM;
+	l->epoll = l->timer = -1;
+	l->ev = ev;
+	l->patterns = bridges;
+	r = rtnl_open(&l->query);
+	if (r == 0)
+		r = nl_open(&l->events, NETLINK_ROUTE);
+	if (r < 0)
+		goto fail;
+	l->epoll = epoll_create1(EPOLL_CLOEXEC);
+	l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (l->epoll < 0 || l->timer < 0 || epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->timer, &e) < 0 ||
+	    epoll_ctl(l->epoll, EPOLL_CTL_ADD, nl_fd(l->events), &e) < 0) {
+		r = -errno;
+		goto fail;
+	}
+	nl_set_rcvbuf(l->events, EVENT_BUFFER);
+	r = nl_join(l->events, RTNLGRP_LINK);
+	if (r == 0)
+		r = nl_join(l->events, RTNLGRP_IPV4_IFADDR);
+	if (r == 0)
+		r = nl_join(l->events, RTNLGRP_IPV6_IFADDR);
+	if (r < 0)
+		goto fail;
+	*out = l;
+	return 0;
+fail:
+	links_free(l);
+	return r;
+}
+
+int links_start(struct links *l)
+{
+	return list(l);
+}
+
+void links_free(struct links *l)
+{
+	if (!l)
+		return;
+	for (struct link *k = after(l, NULL), *next; k; k = next) {
+		next = after(l, k);
+		free(k);
+	}
+	nl_close(l->events);
+	nl_close(l->query);
+	if (l->epoll >= 0)
+		close(l->epoll);
+	if (l->timer >= 0)
+		close(l->timer);
+	free(l->addrs);
+	free(l->told_addrs);
+	free(l);
+}
+
+int links_fd(const struct links *l)
+{
+	return l->epoll;
+}
+
+int links_dispatch(struct links *l)
+{
+	uint64_t ticks;
+	int r;
+
+	if (read(l->timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
+		return -errno;
+	r = nl_events(l->events, on_message, l);
+	if (r == -ENOBUFS)
+		return list(l);
+	if (r == 0)
+		tell_changes(l);
+	return r;
+}
+
+bool links_reach(const struct links *l, int32_t nsid)
+{
+	for (const struct link *k = after(l, NULL); k; k = after(l, k))
+		if (k->k.peer_nsid == nsid)
+			return true;
+	return false;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The host's interfaces: which are worth capturing on, and which addresses are the host's own. */
+#ifndef WEIR_INVENTORY_LINKS_H
+#define WEIR_INVENTORY_LINKS_H
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "inventory/inventory.h"
+
+struct links;
+/* ev and bridges (inventory_settings.bridges) are borrowed. Nothing is told before links_start. 0 or negative errno. */
+int links_new(struct links **out, const struct inventory_events *ev, const char *const *bridges);
+int links_start(struct links *l); /* lists, and tells. 0 or negative errno */
+void links_free(struct links *l);
+int links_fd(const struct links *l);
+int links_dispatch(struct links *l);
+/* Does any of the host's interfaces lead into the namespace of that id? */
+bool links_reach(const struct links *l, int32_t nsid);
+/* Does an interface with that name look like a container runtime's bridge? */
+bool links_runtime_bridge(const char *name);
+
+#endif

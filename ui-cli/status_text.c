@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* weir status for people: see status.h. Members that are missing are simply not told of. */
+#include "config.h"
+#include "ui-cli/status.h"
+
+#include <inttypes.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "common/buf.h"
+#include "common/timefmt.h"
+#include "ui-cli/table.h"
+#include "ui-cli/units.h"
+
+static const char *text_of(json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+static uint64_t number_of(json_t *o, const char *key)
+{
+	json_t *v = json_object_get(o, key);
+	double d = json_number_value(v);
+
+	return d > 0 ? (uint64_t)d : 0;
+}
+
+/* RFC 3339 UTC as it came, as local time; "" when absent. */
+static const char *moment_of(json_t *o, const char *key, char out[UNITS_STRLEN])
+{
+	uint64_t ns;
+
+	*out = '\0';
+	if (time_parse(&ns, text_of(o, key), 0) == 0)
+		units_moment(ns, out);
+	return out;
+}
+
+static const char *span_of(json_t *o, const char *key, char out[TIME_STRLEN])
+{
+	double s = json_number_value(json_object_get(o, key));
+
+	return duration_format(s > 0 ? (uint64_t)(s * 1e9) : 0, out);
+}
+
+static void line(FILE *out, const char *what, enum table_style style, const char *text)
+{
+	fprintf(out, "%-10s ", what);
+	table_print(out, style, text);
+	fputc('\n', out);
+}
+
+static void write_policy(json_t *status, FILE *out)
+{
+	json_t *p = json_object_get(status, "policy"), *stages = json_object_get(p, "stages"), *v;
+	char when[UNITS_STRLEN], left[TIME_STRLEN];
+	const char *key;
+	struct buf b = BUF_INIT;
+	bool armed = strcmp(text_of(p, "state"), "armed") == 0;
+
+	if (!p)
+		return;
+	if (number_of(p, "generation") == 0) {
+		line(out, "policy", TABLE_PLAIN, "none in force: everything is let through");
+		return;
+	}
+	buf_printf(&b, "generation %" PRIu64 ", %s", number_of(p, "generation"), text_of(p, "state"));
+	if (*moment_of(p, "applied", when))
+		buf_printf(&b, ", applied %s", when);
+	if (*text_of(p, "why"))
+		buf_printf(&b, " (%s)", text_of(p, "why"));
+	line(out, "policy", TABLE_PLAIN, b.data);
+	buf_clear(&b);
+	json_object_foreach (stages, key, v)
+		buf_printf(&b, "%s%" PRIu64 " %s", b.len ? ", " : "groups: ", (uint64_t)json_integer_value(v), key);
+	if (b.len)
+		line(out, "", TABLE_PLAIN, b.data);
+	if (armed && *moment_of(p, "confirm_by", when)) {
+		buf_clear(&b);
+		buf_printf(&b, "enforcement ends by itself at %s", when);
+		if (json_object_get(p, "confirm_left_s"))
+			buf_printf(&b, " (in %s)", span_of(p, "confirm_left_s", left));
+		buf_adds(&b, " unless confirmed: weir confirm");
+		line(out, "", TABLE_WARN, b.data);
+	}
+	if (json_object_get(p, "kernel_generation") && number_of(p, "kernel_generation") != number_of(p, "generation")) {
+		buf_clear(&b);
+		buf_printf(&b, "the kernel has generation %" PRIu64 " instead", number_of(p, "kernel_generation"));
+		line(out, "", TABLE_BAD, b.data);
+	}
+	buf_fini(&b);
+}
+
+static void write_store(json_t *status, FILE *out)
+{
+	json_t *s = json_object_get(status, "store");
+	char used[UNITS_STRLEN], budget[UNITS_STRLEN], from[UNITS_STRLEN], to[UNITS_STRLEN];
+	struct buf b = BUF_INIT;
+
+	if (!s)
+		return;
+	buf_printf(&b, "%s, %s of %s; %" PRIu64 " flows, %" PRIu64 " workloads, %" PRIu64 " edges, %" PRIu64 " verdicts",
+		   text_of(status, "state"), units_bytes(number_of(s, "bytes_used"), used),
+		   units_bytes(number_of(s, "size_budget"), budget), number_of(s, "flows"), number_of(s, "workloads"),
+		   number_of(s, "edges"), number_of(s, "verdicts"));
+	line(out, "store", TABLE_PLAIN, b.data);
+	if (*moment_of(s, "oldest_flow", from) && *moment_of(s, "newest_flow", to)) {
+		buf_clear(&b);
+		buf_printf(&b, "flows from %s to %s", from, to);
+		line(out, "", TABLE_PLAIN, b.data);
+	}
+	buf_fini(&b);
+}
+
+static void write_coverage(json_t *status, FILE *out)
+{
+	json_t *c = json_object_get(status, "coverage");
+	struct buf b = BUF_INIT;
+
+	if (!c)
+		return;
+	if (json_is_true(json_object_get(c, "complete"))) {
+		line(out, "coverage", TABLE_GOOD, "complete: nothing is known to have been missed");
+		return;
+	}
+	buf_printf(&b, "incomplete: %" PRIu64 " packets or records lost", number_of(c, "lost"));
+	if (number_of(c, "gaps"))
+		buf_printf(&b, ", %" PRIu64 " gaps", number_of(c, "gaps"));
+	line(out, "coverage", TABLE_WARN, b.data);
+	buf_fini(&b);
+}
+
+static void write_inventory(json_t *status, FILE *out)
+{
+	json_t *inv = json_object_get(status, "inventory"), *notices = json_object_get(inv, "notices"), *notice;
+	char when[UNITS_STRLEN];
+	struct buf b = BUF_INIT;
+	size_t i;
+
+	if (!inv)
+		return;
+	buf_printf(&b, "%" PRIu64 " workloads in %" PRIu64 " groups%s", number_of(inv, "workloads"), number_of(inv, "groups"),
+		   json_is_false(json_object_get(inv, "settled")) ? "; still asking the runtime" : "");
+	line(out, "inventory", TABLE_PLAIN, b.data);
+	json_array_foreach (notices, i, notice) {
+		buf_clear(&b);
+		buf_printf(&b, "%s  %s", moment_of(notice, "timestamp", when), text_of(notice, "text"));
+		line(out, i ? "" : "notices", json_is_true(json_object_get(notice, "problem")) ? TABLE_WARN : TABLE_DIM, b.data);
+	}
+	buf_fini(&b);
+}
+
+static void write_interfaces(json_t *status, FILE *out)
+{
+	static const struct table_column columns[] = {{"INTERFACE", false, false}, {"PACKETS", true, false},
+						      {"LOST", true, false}, {"EVICTED", true, false}, {"STATE", false, false}};
+	json_t *list = json_object_get(status, "interfaces"), *o;
+	struct table *t = table_new(out, columns, sizeof(columns) / sizeof(columns[0]));
+	size_t i;
+
+	json_array_foreach (list, i, o) {
+		uint64_t lost = number_of(o, "lost_kernel") + number_of(o, "lost_interface") + number_of(o, "lost_ring") +
+				number_of(o, "lost_store");
+		bool attached = !json_is_false(json_object_get(o, "attached"));
+
+		if (!t)
+			break;
+		table_cell(t, TABLE_PLAIN, text_of(o, "name"));
+		table_number(t, number_of(o, "received"));
+		table_number(t, lost);
+		table_number(t, number_of(o, "evicted"));
+		table_cell(t, attached ? TABLE_PLAIN : TABLE_WARN, attached ? "attached" : "not attached");
+	}
+	if (t && table_rows(t)) {
+		fputc('\n', out);
+		table_flush(t);
+	}
+	table_free(t);
+}
+
+/* "cap_net_raw, cap_net_admin", or "none". */
+static void join(struct buf *b, json_t *list)
+{
+	json_t *v;
+	size_t i;
+
+	buf_clear(b);
+	json_array_foreach (list, i, v)
+		buf_printf(b, "%s%s", i ? ", " : "", json_string_value(v) ? json_string_value(v) : "?");
+	if (b->len == 0)
+		buf_adds(b, "none");
+}
+
+static void write_roles(json_t *status, FILE *out)
+{
+	static const struct table_column columns[] = {
+		{"ROLE", false, false}, {"PID", true, false}, {"USER", false, false}, {"CAPABILITIES", false, false},
+		{"SECCOMP", false, false}, {"UP", true, false}, {"RESTARTS", true, false}, {"MEMORY", true, false}};
+	json_t *list = json_object_get(status, "roles"), *o;
+	struct table *t = table_new(out, columns, sizeof(columns) / sizeof(columns[0]));
+	char text[UNITS_STRLEN];
+	struct buf caps = BUF_INIT;
+	size_t i;
+
+	json_array_foreach (list, i, o) {
+		if (!t)
+			break;
+		join(&caps, json_object_get(o, "capabilities"));
+		table_cell(t, TABLE_PLAIN, text_of(o, "role"));
+		table_number(t, number_of(o, "pid"));
+		table_cell(t, TABLE_PLAIN, text_of(o, "user"));
+		table_cell(t, TABLE_PLAIN, caps.data);
+		table_cell(t, TABLE_PLAIN, text_of(o, "seccomp"));
+		table_cell(t, TABLE_PLAIN, span_of(o, "uptime_s", text));
+		table_number(t, number_of(o, "restarts"));
+		table_cell(t, TABLE_PLAIN, units_bytes(number_of(o, "rss_bytes"), text));
+	}
+	if (t && table_rows(t)) {
+		fputc('\n', out);
+		table_flush(t);
+	}
+	buf_fini(&caps);
+	table_free(t);
+}
+
+void status_write_text(json_t *status, FILE *out)
+{
+	bool running = json_is_true(json_object_get(status, "running"));
+	char up[TIME_STRLEN], text[UNITS_STRLEN + TIME_STRLEN];
+
+	if (running) {
+		snprintf(text, sizeof(text), "%.40s, running for %s", text_of(status, "version"), span_of(status, "uptime_s", up));
+		line(out, "weir", TABLE_GOOD, text);
+	} else {
+		line(out, "weir", TABLE_BAD, "not running; this is what the store knows");
+	}
+	write_policy(status, out);
+	write_coverage(status, out);
+	write_store(status, out);
+	write_inventory(status, out);
+	write_interfaces(status, out);
+	write_roles(status, out);
+}
