@@ -12,7 +12,7 @@
 
 #include "common/workload.h"
 
-/* Borrowed, with all it points to, until inventory_close. */
+/* name_templates and bridges are borrowed until inventory_close. */
 struct inventory_settings {
 	const char *const *runtime_sockets; /* NULL-terminated; NULL: $DOCKER_HOST (unix://), /run/docker.sock and
 	                                       /run/podman/podman.sock, whichever are there, now or later */

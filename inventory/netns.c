@@ -3,7 +3,8 @@
  * A named network namespace may live for 50 ms, so it must be known before it has an address: its file is noticed by
  * inotify, the namespace gets an id from us at once (RTM_NEWNSID), and from then on the kernel sends us its notices too
  * (NETLINK_LISTEN_ALL_NSID). It is never entered: lists are asked for by id, notices bring the rest, RTM_DELNSID its end.
- * No descriptor is kept, since that would keep the namespace itself alive.
+ * No descriptor is kept, since that would keep the namespace itself alive. Where we may not hear other namespaces' notices
+ * (that takes CAP_NET_BROADCAST) we ask instead: a young namespace a hundred times a second, an old one twice.
  *
  * The folder is the whole machine's, and what is in it need not concern this host: our own namespace, a container's under a
  * second name, another laboratory's with the same addresses. So a namespace becomes a workload when it has an
@@ -39,8 +40,9 @@
 #define PEERS_MAX 8
 #define BRIDGES_MAX 16
 #define ADDRS_MAX 64
-/* Without the right to hear other namespaces' notices, they are asked this often. */
+#define POLL_YOUNG_MS 10
 #define POLL_MS 500
+#define YOUNG_NS (3 * NS_PER_S)
 
 struct ns {
 	struct ns *next;
@@ -55,6 +57,7 @@ struct ns {
 	unsigned n_bridges;
 	bool attached; /* for good: a workload that loses its link has still been one */
 	bool relist;
+	uint64_t seen_ns, asked_ns; /* monotonic: when it was found, when last looked into */
 	uint64_t told; /* workload id, 0: none */
 };
 
@@ -66,6 +69,7 @@ struct netns {
 	struct ns *list;
 	uint64_t own_inode;
 	int epoll, poll_timer;
+	bool deaf; /* no notices of others: they must be asked */
 	bool told_denied;
 	_Alignas(struct nlmsghdr) char in[65536];
 };
@@ -201,6 +205,7 @@ static void look_inside(struct netns *n, struct ns *s)
 	struct ns *seen = calloc(1, sizeof(*seen));
 
 	s->relist = false;
+	s->asked_ns = time_mono_ns();
 	if (!seen)
 		return;
 	if (rtnl_dump_links(n->query, s->nsid, on_inner_link, forget_links, seen) == 0) {
@@ -276,6 +281,7 @@ static bool on_file(void *arg, const char *name, int fd)
 	s->nsid = nsid;
 	s->inode = st.st_ino;
 	s->start_ns = (uint64_t)st.st_ctim.tv_sec * NS_PER_S + (uint64_t)st.st_ctim.tv_nsec;
+	s->seen_ns = time_mono_ns();
 	s->next = n->list;
 	n->list = s;
 	look_inside(n, s);
@@ -365,12 +371,35 @@ static int read_notices(struct netns *n)
 	}
 }
 
+/* Is it time to ask this one? Only ever, if notices do not come by themselves. */
+static bool due(const struct netns *n, const struct ns *s, uint64_t now)
+{
+	bool young = now - s->seen_ns < YOUNG_NS;
+
+	return n->deaf && now - s->asked_ns >= (young ? POLL_YOUNG_MS : POLL_MS) * NS_PER_MS - NS_PER_MS;
+}
+
+static void poll_later(struct netns *n)
+{
+	struct itimerspec t = {.it_value = {0, POLL_MS * 1000000l}};
+	uint64_t now = time_mono_ns();
+
+	if (!n->deaf || !n->list)
+		return;
+	for (const struct ns *s = n->list; s; s = s->next)
+		if (now - s->seen_ns < YOUNG_NS)
+			t.it_value.tv_nsec = POLL_YOUNG_MS * 1000000l;
+	(void)timerfd_settime(n->poll_timer, 0, &t, NULL);
+}
+
 int netns_dispatch(struct netns *n)
 {
-	uint64_t ticks;
-	bool all = read(n->poll_timer, &ticks, sizeof(ticks)) == sizeof(ticks);
+	uint64_t ticks, now;
+	bool lost;
 	int r;
 
+	if (read(n->poll_timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
+		return -errno;
 	/* Names first: what a new namespace then tells is expected. */
 	r = netns_dir_dispatch(n->dir);
 	if (r < 0)
@@ -378,14 +407,16 @@ int netns_dispatch(struct netns *n)
 	r = read_notices(n);
 	if (r < 0 && r != -ENOBUFS)
 		return r;
-	all |= r == -ENOBUFS;
+	lost = r == -ENOBUFS;
+	now = time_mono_ns();
 	for (struct ns *s = n->list, *next; s; s = next) {
 		next = s->next;
-		if (all && !still_there(n, s) && r == -ENOBUFS)
+		if (lost && !still_there(n, s))
 			remove_ns(n, s);
-		else if (all || s->relist)
+		else if (lost || s->relist || due(n, s, now))
 			look_inside(n, s);
 	}
+	poll_later(n);
 	return tell_all(n);
 }
 
@@ -394,17 +425,15 @@ int netns_dispatch(struct netns *n)
 static int open_events(struct netns *n)
 {
 	static const unsigned groups[] = {RTNLGRP_NSID, RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR};
-	struct itimerspec t = {{0, POLL_MS * 1000000l}, {0, POLL_MS * 1000000l}};
 	int on = 1, r = nl_open(&n->events, NETLINK_ROUTE);
 
 	if (r < 0)
 		return r;
 	nl_set_rcvbuf(n->events, EVENT_BUFFER);
 	if (setsockopt(nl_fd(n->events), SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on, sizeof(on)) < 0) {
-		table_notice(n->table, true, "named network namespaces: changes of their addresses are seen up to %d ms late, and "
-			     "shorter lives not at all: %s (CAP_NET_BROADCAST is needed)", POLL_MS, strerror(errno));
-		if (timerfd_settime(n->poll_timer, 0, &t, NULL) < 0)
-			return -errno;
+		n->deaf = true;
+		table_notice(n->table, false, "named network namespaces: a change of address is seen up to %d ms late "
+			     "(at once with CAP_NET_BROADCAST)", POLL_MS);
 	}
 	for (size_t i = 0; r == 0 && i < sizeof(groups) / sizeof(groups[0]); i++)
 		r = nl_join(n->events, groups[i]);
