@@ -203,7 +203,7 @@ static void sweep_flow(struct worker *w, struct flow *f, uint8_t epoch, bool idl
 void report_sweep(struct worker *w, uint32_t max_steps)
 {
 	uint64_t dt = w->now_ns > w->sweep_ns ? w->now_ns - w->sweep_ns : 0, steps;
-	uint8_t epoch = w->set.write_through_ns ? (uint8_t)(w->now_ns / w->set.write_through_ns) : 0;
+	uint8_t epoch = worker_epoch(w);
 	uint64_t period = SWEEP_PERIOD_NS;
 	bool idle = idle_ends(w);
 

@@ -108,7 +108,7 @@ static struct flow *flow_new(struct worker *w, const struct flow_key *k, uint64_
 		return NULL;
 	}
 	f->start_ns = f->last_ns = time_ns;
-	f->epoch = w->set.write_through_ns ? (uint8_t)(w->now_ns / w->set.write_through_ns) : 0;
+	f->epoch = worker_epoch(w);
 	*dir = begin(w, f, p, time_ns);
 	return f;
 }

@@ -70,7 +70,7 @@ int worker_new(struct worker **out, const struct worker_settings *s, const struc
 	fill_defaults(&w->set);
 	w->sink = *sink;
 	/* IP in IP has nothing else to tell in a file; live, the rules that matter see the outer packet. */
-	w->inside = (s->look_inside ? DECODE_INSIDE_IPIP | DECODE_INSIDE_OTHERS : 0) | (s->offline ? DECODE_INSIDE_IPIP : 0);
+	w->inside = (s->look_inside ? DECODE_INSIDE_IPIP | DECODE_INSIDE_OTHERS : 0) | (s->offline ? DECODE_INSIDE_IPIP | DECODE_INSIDE_MOBILE : 0);
 	rc = flow_table_init(&w->table, w->set.table_size);
 	if (!rc)
 		rc = frag_new(&w->frags);

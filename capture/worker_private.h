@@ -66,6 +66,17 @@ struct worker {
 	struct iface *current;    /* whose packets are being read */
 };
 
+/* Which write-through period the clock is in: a flow is reported when its own has passed. */
+static inline uint8_t worker_epoch(const struct worker *w)
+{
+	uint64_t n = w->set.write_through_ns, periods;
+
+	if (n == 0)
+		return 0;
+	periods = w->now_ns / n;
+	return (uint8_t)periods;
+}
+
 /* track.c: one packet of a flow, found or made. Duplicates seen at a second interface are dropped here. */
 void track_packet(struct worker *w, struct packet *p, uint32_t wirelen, uint64_t time_ns);
 /* An ICMP error: the flow that it quotes, if it is here and had no other answer, was refused. */
