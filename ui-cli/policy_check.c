@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * weir policy check, diff and export. check needs no store; where there is one, peers that nobody has ever seen are
+ * weir policy check and diff. check needs no store; where there is one, peers that nobody has ever seen are
  * pointed out, since they are most likely a slip of the pen.
  */
 #include "config.h"
@@ -11,12 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/history.h"
+#include "segment/diff.h"
 #include "ui-cli/graph.h"
+#include "ui-cli/in_force.h"
+#include "ui-cli/jsonl.h"
 #include "ui-cli/map.h"
 #include "ui-cli/policy.h"
 #include "ui-cli/policy_file.h"
-#include "ui-cli/rulediff.h"
 #include "ui-cli/verb.h"
 
 /* Warnings about groups that the store has never seen, where there is a store. */
@@ -79,114 +80,103 @@ int policy_check_verb(int argc, char **argv)
 	return status;
 }
 
-/* The left side of a diff: a document, or what is in force. */
-static int read_left(struct ruleset *out, const struct command *c, const char *path, const char *dir)
+static json_t *item_json(const struct diff_item *i)
 {
-	struct policy_file f;
-	struct generation g;
-	struct view v;
-	int status, rc;
+	json_t *o = jsonl_event("policy_difference");
+	bool rule = i->kind == DIFF_RULE_ADDED || i->kind == DIFF_RULE_REMOVED || i->kind == DIFF_NAMES;
 
-	if (path) {
-		status = policy_file_read(&f, c, path);
-		if (status != VERB_DONE)
-			return status;
-		status = policy_file_compile(out, c, &f);
-		policy_file_fini(&f);
-		return status;
+	jsonl_set_text(o, "kind", diff_kind_name(i->kind));
+	jsonl_set_text(o, "group", i->group);
+	if (i->kind == DIFF_GROUP_REMOVED || i->kind == DIFF_STAGE)
+		jsonl_set_text(o, "stage_old", stage_name(i->stage_old));
+	if (i->kind == DIFF_GROUP_ADDED || i->kind == DIFF_STAGE)
+		jsonl_set_text(o, "stage_new", stage_name(i->stage_new));
+	if (rule) {
+		jsonl_set_text(o, "list", i->inbound ? "inbound" : "outbound");
+		jsonl_set_text(o, "peer", i->peer);
 	}
-	status = view_open(&v, c, dir);
+	jsonl_set_text(o, "what", i->what);
+	if (i->line)
+		jsonl_set_number(o, "line", i->line);
+	json_object_set_new(o, "opens", json_boolean(i->opens));
+	json_object_set_new(o, "closes", json_boolean(i->closes));
+	return o;
+}
+
+int policy_print_diff(const struct diff *d, bool json)
+{
+	struct buf b = BUF_INIT;
+	int rc = 0;
+
+	if (!json) {
+		diff_format(&b, d);
+		fputs(b.data ? b.data : "", stdout);
+		if (b.len && b.data[b.len - 1] != '\n')
+			putchar('\n');
+	}
+	for (size_t i = 0; json && i < d->n && rc == 0; i++)
+		rc = jsonl_print(item_json(&d->items[i]));
+	buf_fini(&b);
+	return rc;
+}
+
+static int diff_with(const struct command *c, const struct policy *old, const struct policy *new, bool json)
+{
+	struct diff d;
+	int rc = diff_policies(&d, old, new), status = VERB_DONE;
+
+	if (rc == 0) {
+		rc = policy_print_diff(&d, json);
+		status = d.n ? VERB_WARNED : VERB_DONE;
+		diff_fini(&d);
+	}
+	return rc < 0 ? command_failed(c, "%s", strerror(-rc)) : status;
+}
+
+static int diff_with_force(const struct command *c, const char *dir, const struct policy *new, bool json)
+{
+	struct in_force f;
+	struct view v;
+	int status = view_open(&v, c, dir), rc;
+
 	if (status != VERB_DONE)
 		return status;
-	rc = rulediff_in_force(out, &g, v.txn);
-	if (rc < 0)
+	rc = in_force_read(&f, v.txn);
+	if (rc < 0) {
 		status = view_failed(&v, "policy in force", rc);
+	} else {
+		status = diff_with(c, f.policy, new, json);
+		in_force_fini(&f);
+	}
 	view_close(&v);
 	return status;
 }
 
 int policy_diff_verb(int argc, char **argv)
 {
+	static const char *const formats[] = {"text", "json", NULL};
 	const char *dir = STATE_DIR_DEFAULT;
-	const struct option_spec options[] = {OPTION_STATE(&dir), OPTION_END};
+	int format = 0, status;
+	const struct option_spec options[] = {OPTION_STATE(&dir), OPTION_OUTPUT(&format, formats), OPTION_END};
 	const struct command c = {
 		.verb = "policy diff", .usage = "[OLD] NEW [options]", .min_operands = 1, .max_operands = 2, .options = options,
 		.about = "What differs between two policies in meaning, not in text; without OLD: between the policy in force and NEW.\n"
 			 "Exit 3 when something differs.\n",
 		.examples = "  weir policy diff policy.yaml\n"
 			    "  weir policy diff policy.yaml.old policy.yaml\n"};
-	struct buf lines = BUF_INIT;
+	struct policy_file old = {0}, new = {0};
 	struct operands rest;
-	struct policy_file f;
-	struct ruleset from, to;
-	struct rulediff d;
-	int status;
 
 	if (!options_parse(&c, argc, argv, &rest, &status))
 		return status;
-	status = read_left(&from, &c, rest.n == 2 ? rest.v[0] : NULL, dir);
-	if (status != VERB_DONE)
-		return status;
-	status = policy_file_read(&f, &c, rest.v[rest.n - 1]);
-	if (status != VERB_DONE)
-		goto out;
-	status = policy_file_compile(&to, &c, &f);
-	policy_file_fini(&f);
-	if (status != VERB_DONE)
-		goto out;
-	rulediff(&d, &lines, &from, &to);
-	ruleset_fini(&to);
-	fputs(lines.len ? lines.data : "no difference\n", stdout);
-	if (rulediff_total(&d))
-		status = VERB_WARNED;
-out:
-	buf_fini(&lines);
-	ruleset_fini(&from);
-	return status;
-}
-
-static int parse_generation(const struct command *c, const char *text, uint64_t *out)
-{
-	char *end;
-	unsigned long long v = strtoull(text, &end, 10);
-
-	if (*text < '0' || *text > '9' || *end)
-		return command_misused(c, "\"%s\" is no generation: a whole number, from `weir status`", text);
-	*out = v;
-	return VERB_DONE;
-}
-
-int policy_export_verb(int argc, char **argv)
-{
-	const char *dir = STATE_DIR_DEFAULT;
-	uint64_t number = 0;
-	const struct option_spec options[] = {OPTION_STATE(&dir), OPTION_END};
-	const struct command c = {
-		.verb = "policy export", .usage = "[GENERATION] [options]", .max_operands = 1, .options = options,
-		.about = "The document of the policy in force, or of an earlier generation, byte for byte as it was applied.\n",
-		.examples = "  weir policy export >in-force.yaml\n"
-			    "  weir policy export 3 | weir policy diff - policy.yaml\n"};
-	struct operands rest;
-	struct generation g;
-	struct view v;
-	int status, rc;
-
-	if (!options_parse(&c, argc, argv, &rest, &status))
-		return status;
-	if (rest.n && parse_generation(&c, rest.v[0], &number) != VERB_DONE)
-		return VERB_MISUSED;
-	status = view_open(&v, &c, dir);
-	if (status != VERB_DONE)
-		return status;
-	rc = rest.n ? store_generation_get(v.txn, number, &g) : store_generation_current(v.txn, &g);
-	if (rc == -ENOENT && rest.n)
-		status = command_failed(&c, "there is no generation %" PRIu64 " in %s", number, dir);
-	else if (rc == -ENOENT)
-		status = command_failed(&c, "no policy is in force in %s: `weir apply POLICY` sets one", dir);
-	else if (rc < 0)
-		status = view_failed(&v, "policy", rc);
-	else
-		fwrite(g.policy, 1, g.policy_len, stdout);
-	view_close(&v);
+	status = policy_file_read(&new, &c, rest.v[rest.n - 1]);
+	if (status == VERB_DONE && rest.n == 2)
+		status = policy_file_read(&old, &c, rest.v[0]);
+	if (status == VERB_DONE && rest.n == 2)
+		status = diff_with(&c, old.policy, new.policy, format == 1);
+	else if (status == VERB_DONE)
+		status = diff_with_force(&c, dir, new.policy, format == 1);
+	policy_file_fini(&old);
+	policy_file_fini(&new);
 	return status;
 }
