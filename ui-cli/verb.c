@@ -12,6 +12,8 @@
 #include <string.h>
 
 const struct verb verb_table[] = {
+	{"run", verb_run, "the appliance, in the foreground"},
+	{"read", verb_read, "capture files through the same pipeline"},
 	{"flows", verb_flows, "conversations, one a line"},
 	{"map", verb_map, "who talks to whom, over what"},
 	{"who", verb_who, "which workload had an address, now or then"},
