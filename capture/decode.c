@@ -174,7 +174,7 @@ static void look_inside(struct packet *out, bool ethernet, size_t off, enum flow
 static void look_inside_gre(struct packet *out, size_t end, unsigned inside, unsigned depth)
 {
 	const uint8_t *h = out->ip + out->l4_off;
-	size_t cap = out->ip_len - out->l4_off, head = 4;
+	size_t cap = out->ip_len > out->l4_off ? out->ip_len - out->l4_off : 0, head = 4;
 	uint16_t flags, type;
 	uint32_t key = 0;
 

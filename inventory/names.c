@@ -257,7 +257,7 @@ static void group_finish(char *out, const char *name)
 
 		snprintf(out, GROUP_STRLEN, "%08x~%s", h, name + len - (GROUP_STRLEN - 10));
 	} else {
-		snprintf(out, GROUP_STRLEN, "%s", len ? name : "unnamed");
+		memcpy(out, len ? name : "unnamed", len ? len + 1 : sizeof("unnamed"));
 	}
 	for (char *c = out; *c; c++)
 		if (!isalnum((unsigned char)*c) && !strchr("._-/:+~", *c))

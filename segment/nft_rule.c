@@ -21,10 +21,11 @@
 
 #include "common/buf.h"
 #include "common/hash.h"
-#include "netlink/nl.h"
 #include "segment/nft.h"
 #include "segment/nft_anon.h"
 #include "segment/nft_name.h"
+
+#define RULE_ROOM 16384 /* bytes; the longest rule of ours has about 1000, userdata included */
 
 int nft_anon_add(struct nft_rule *r, const struct nft_anon *set, struct nftnl_expr *e)
 {
@@ -98,7 +99,7 @@ void nft_rule_start(struct nft_builder *b, struct nft_chain *c)
 static int content_hash(uint64_t *out, const struct nft_rule *r)
 {
 	struct buf b = BUF_INIT;
-	struct nlmsghdr *h = malloc(NL_BATCH_ROOM);
+	struct nlmsghdr *h = calloc(1, RULE_ROOM); /* zeroed, since padding is part of the message */
 	int rc;
 
 	if (!h)

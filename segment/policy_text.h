@@ -43,5 +43,10 @@ void policy_emit_scalar(struct buf *b, const char *text);
 /* "[80/tcp, 443/tcp]" and "{image: nginx}" or a list of such. */
 void policy_emit_services(struct buf *b, const struct service *services, size_t n);
 void policy_emit_selectors(struct buf *b, const struct policy_group *g);
+/* Text for a comment's line: control characters and broken UTF-8 become '?'. */
+void policy_emit_comment_text(struct buf *b, const char *text, size_t len);
+/* A group's part of policy:, and one of its lists, with so many blanks before its name, its keys, and the dashes of its lists. */
+void policy_emit_group(struct buf *b, const struct policy_group *g, unsigned name, unsigned key, unsigned list);
+void policy_emit_list(struct buf *b, const struct policy_group *g, bool inbound, unsigned key, unsigned list);
 
 #endif

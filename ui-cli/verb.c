@@ -12,11 +12,21 @@
 #include <string.h>
 
 const struct verb verb_table[] = {
+	{"run", verb_run, "the appliance, in the foreground"},
+	{"read", verb_read, "capture files through the same pipeline"},
 	{"flows", verb_flows, "conversations, one a line"},
 	{"map", verb_map, "who talks to whom, over what"},
 	{"who", verb_who, "which workload had an address, now or then"},
+	{"learn", verb_learn, "the edges as evidence for a policy, and how ready each group is"},
+	{"policy", verb_policy, "generate, check, diff or export the policy document"},
+	{"plan", verb_plan, "what applying a policy would change, and whom it would have hurt"},
 	{"replay", verb_replay, "a policy against history: what it would have refused"},
+	{"apply", verb_apply, "put a policy into the kernel, each group at its stage"},
+	{"confirm", verb_confirm, "make what enforces now last"},
+	{"rollback", verb_rollback, "put an earlier generation back, or take the table away"},
 	{"blocks", verb_blocks, "what was refused, or would have been, and why"},
+	{"explain", verb_explain, "what happens to a connection now, and why"},
+	{"status", verb_status, "is it running, what does it see, what has it lost"},
 	{NULL, NULL, NULL},
 };
 

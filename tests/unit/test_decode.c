@@ -94,7 +94,8 @@ static enum decode_result decode_all(struct packet *p, enum link_type link, cons
 		decode_cut(&scratch, link, f, n, f->len, inside);
 		decode_cut(&scratch, link, f, n, n, inside);
 	}
-	return decode_cut(p, link, f, f->len, f->len, inside);
+	decode_cut(&scratch, link, f, f->len, f->len, inside);
+	return decode_frame(p, link, f->b, f->len, f->len, inside); /* what p points at stays */
 }
 
 static void check_tcp(const struct packet *p, int version)
@@ -410,6 +411,18 @@ static void test_sctp(void)
 	CHECK_EQ(p.tcp_flags, TCP_SYN | TCP_ACK);
 }
 
+/* An extension header that claims to reach beyond what was captured, with a tunnel behind it (found by fuzzing). */
+static void test_snapped_extension(void)
+{
+	struct frame f = {.len = 0};
+	struct packet p;
+
+	put_ip6(&f, 0, 8 + 2040);
+	put_hex(&f, "2f fe 00 00 00 00 00 00");
+	CHECK_EQ(decode_cut(&p, LINK_RAW, &f, f.len, 40 + 8 + 2040, 3), DECODE_OK);
+	CHECK_EQ(p.proto, 47);
+}
+
 /* Random bytes, and good frames with random damage: no check but the sanitizer's and decode_cut's own. */
 static void test_random(void)
 {
@@ -442,6 +455,7 @@ int main(void)
 	test_tunnel_depth();
 	test_icmp();
 	test_sctp();
+	test_snapped_extension();
 	test_random();
 	return tap_done();
 }
