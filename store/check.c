@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Looks at a data file before LMDB maps it: the two meta pages at its head, and whether the file is as long as the newer
- * of them says. It is read with pread, so that nothing in it can do more than make this fail.
+ * Looks at a data file before LMDB maps it: the two meta pages at its head, and whether the file is as long as the
+ * newer of them says. It is read with pread, so that nothing in it can do more than make this fail.
  *
  * One file may be short and sound: pages at the end that a transaction took and gave back are never written, and LMDB
  * counts them all the same (mdb_env_copy in LMDB allows for it too). The free list tells: if every page that is missing

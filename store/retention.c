@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Forgetting. What is older than the time to keep goes, and when the file nears its budget the oldest goes early: whole
- * buckets first (flows, attempts, verdicts, coverage), then the oldest hours of edges. Each drop is a transaction of its
- * own, since LMDB can only reuse pages of transactions that are over.
+ * Forgetting. What is older than the time to keep goes, and when the file nears its budget the oldest goes early:
+ * whole buckets first (flows, attempts, verdicts, coverage), then the oldest hours of edges. Each drop is a
+ * transaction of its own, since LMDB can only reuse pages of transactions that are over.
  *
  * Dropping needs a few fresh pages too. They are kept back: ordinary transactions may fill the budget less a
  * reserve (env_reserve), and only when a drop finds no page is the rest of the budget opened to it.

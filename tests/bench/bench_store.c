@@ -165,7 +165,7 @@ int main(int argc, char **argv)
 	store_abort(t);
 	snprintf(path, sizeof(path), "%s/weir.mdb", dir);
 	stat(path, &file);
-	printf("put %llu flows, batches of %llu: %.3f s CPU, %.0f flows/s, %.0f bytes a flow with indexes, file %lld kB\n",
+	printf("put %llu flows, batches of %llu: %.3f s CPU, %.0f flows/s, %.0f bytes a flow, file %lld kB\n",
 	       (unsigned long long)st.flows, (unsigned long long)batch, took, (double)n / took,
 	       (double)st.bytes_used / (double)st.flows, (long long)file.st_size / 1024);
 	walk(s, "walk all", &q);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * kill -9 at any instant. A child writes numbered flows, some a transaction, and tells of each commit through a pipe; the
- * parent kills it after a random time, opens the store again and finds everything that was told of, transactions
+ * kill -9 at any instant. A child writes numbered flows, some a transaction, and tells of each commit through a pipe;
+ * the parent kills it after a random time, opens the store again and finds everything that was told of, transactions
  * whole or not at all, and every index in step with the records. The next child goes on in the same directory.
  */
 #include "config.h"
