@@ -18,6 +18,7 @@
 void policy_complain(struct policy_errors *errors, bool warning, uint32_t line, uint32_t column, const char *fmt, ...)
 {
 	struct policy_error *e = NULL;
+	char text[sizeof(e->text)];
 	va_list ap;
 
 	if (!warning)
@@ -39,8 +40,10 @@ void policy_complain(struct policy_errors *errors, bool warning, uint32_t line, 
 	e->column = column;
 	e->warning = warning;
 	va_start(ap, fmt);
-	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	/* What is quoted from the document may be cut inside a character. */
+	policy_text_show(e->text, sizeof(e->text), text, strlen(text));
 }
 
 void policy_error_format(struct buf *b, const struct policy_error *e, const char *file)
