@@ -295,7 +295,7 @@ int lab_poke(const struct lab *l, int who, int type, const struct addr *a, uint1
 	if (rc == 0 && type == SOCK_DGRAM && send(fd, "?", 1, 0) < 0)
 		rc = -errno;
 	/* A refusal may already be here; that is an outcome, and outcomes are not asked for. */
-	if (rc < 0 && rc != -ECONNREFUSED && rc != -EHOSTUNREACH && rc != -EACCES) {
+	if (rc < 0 && rc != -ECONNREFUSED && rc != -EHOSTUNREACH && rc != -EACCES && rc != -EPERM) {
 		close(fd);
 		return rc;
 	}
