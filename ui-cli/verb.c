@@ -18,6 +18,7 @@ const struct verb verb_table[] = {
 	{"map", verb_map, "who talks to whom, over what"},
 	{"who", verb_who, "which workload had an address, now or then"},
 	{"learn", verb_learn, "the edges as evidence for a policy, and how ready each group is"},
+	{"policy", verb_policy, "generate, check, diff or export the policy document"},
 	{"plan", verb_plan, "what applying a policy would change, and whom it would have hurt"},
 	{"replay", verb_replay, "a policy against history: what it would have refused"},
 	{"apply", verb_apply, "put a policy into the kernel, each group at its stage"},
