@@ -174,7 +174,7 @@ static void look_inside(struct packet *out, bool ethernet, size_t off, enum flow
 static void look_inside_gre(struct packet *out, size_t end, unsigned inside, unsigned depth)
 {
 	const uint8_t *h = out->ip + out->l4_off;
-	size_t cap = out->ip_len - out->l4_off, head = 4;
+	size_t cap = out->ip_len > out->l4_off ? out->ip_len - out->l4_off : 0, head = 4;
 	uint16_t flags, type;
 	uint32_t key = 0;
 
@@ -225,9 +225,17 @@ static void look_inside_udp(struct packet *out, size_t end, unsigned inside, uns
 
 static void tunnels(struct packet *out, size_t end, unsigned inside, unsigned depth)
 {
+	bool ethernet;
+	uint8_t kind;
+	uint32_t id;
+	size_t off;
+
 	if (out->proto == PROTO_IPIP || out->proto == PROTO_IP6IP) {
 		if (inside & DECODE_INSIDE_IPIP)
 			look_inside(out, false, out->l4_off, FLOW_TUNNEL_IPIP, 0, end, inside, depth);
+	} else if ((inside & DECODE_INSIDE_MOBILE) && out->proto == PROTO_UDP &&
+		   decode_mobile(out, &off, &ethernet, &kind, &id)) {
+		look_inside(out, ethernet, off, (enum flow_tunnel)kind, id, end, inside, depth);
 	} else if (!(inside & DECODE_INSIDE_OTHERS)) {
 		return;
 	} else if (out->proto == PROTO_GRE) {

@@ -37,6 +37,7 @@ enum decode_result {
 enum {
 	DECODE_INSIDE_IPIP = 1,
 	DECODE_INSIDE_OTHERS = 2, /* VXLAN, Geneve, GRE */
+	DECODE_INSIDE_MOBILE = 4, /* GTP-U, CAPWAP, TZSP: from mobile and wireless networks, in capture files only */
 };
 
 enum packet_fragment {
@@ -85,6 +86,9 @@ bool decode_quoted(const struct packet *p, struct packet *quoted, bool *unreacha
 uint8_t decode_icmp_request(uint8_t proto, uint8_t type);
 bool decode_icmp_is_error(uint8_t proto, uint8_t type);
 
+/* Where a datagram of GTP-U, CAPWAP or TZSP has its passenger: an offset from p->ip, a frame of Ethernet or an IP packet.
+ * False when it is none of them. For capture/decode's own files. */
+bool decode_mobile(const struct packet *p, size_t *off, bool *ethernet, uint8_t *kind, uint32_t *id);
 /* Link header only: where IP begins, and the VLAN. For capture/decode's own files. */
 enum decode_result decode_link(size_t *ip_off, uint16_t *vlan, enum link_type link, const uint8_t *frame, size_t caplen);
 

@@ -39,6 +39,7 @@ struct frag_entry {
 struct frag_table {
 	struct hash_secret secret;
 	uint64_t orphans;
+	bool used;
 	struct frag_entry set[SETS][WAYS];
 };
 
@@ -63,12 +64,27 @@ uint64_t frag_orphans(const struct frag_table *t)
 	return t->orphans;
 }
 
+void frag_forget(struct frag_table *t)
+{
+	if (!t->used)
+		return;
+	for (unsigned i = 0; i < SETS * WAYS; i++) {
+		const struct frag_entry *e = &t->set[i / WAYS][i % WAYS];
+
+		if (!e->known)
+			t->orphans += e->early.pkts;
+	}
+	memset(t->set, 0, sizeof(t->set));
+	t->used = false;
+}
+
 /* The entry of p's datagram, or a fresh one in the place of the oldest of its set. */
 static struct frag_entry *entry(struct frag_table *t, const struct packet *p, uint64_t now_ns)
 {
 	struct frag_key key;
 	struct frag_entry *set, *oldest;
 
+	t->used = true;
 	memset(&key, 0, sizeof(key));
 	key.addr[0] = p->addr[0];
 	key.addr[1] = p->addr[1];

@@ -26,6 +26,8 @@ void frag_first(struct frag_table *t, const struct packet *p, uint64_t now_ns, s
 /* p, a later fragment of wirelen bytes: fills in its ports and ICMP fields. False when the first one has not been seen:
  * then it has been noted as early. */
 bool frag_later(struct frag_table *t, struct packet *p, uint64_t now_ns, uint32_t wirelen);
+/* Forgets everything; what still waits becomes an orphan. */
+void frag_forget(struct frag_table *t);
 /* Fragments that never met their first one, since the start. */
 uint64_t frag_orphans(const struct frag_table *t);
 

@@ -203,7 +203,7 @@ static void sweep_flow(struct worker *w, struct flow *f, uint8_t epoch, bool idl
 void report_sweep(struct worker *w, uint32_t max_steps)
 {
 	uint64_t dt = w->now_ns > w->sweep_ns ? w->now_ns - w->sweep_ns : 0, steps;
-	uint8_t epoch = w->set.write_through_ns ? (uint8_t)(w->now_ns / w->set.write_through_ns) : 0;
+	uint8_t epoch = worker_epoch(w);
 	uint64_t period = SWEEP_PERIOD_NS;
 	bool idle = idle_ends(w);
 
@@ -250,8 +250,10 @@ static void cover_iface(struct worker *w, struct iface *i, uint64_t until_ns)
 		c->lost_interface += by_interface;
 		w->stats.lost_kernel += dropped;
 	}
-	if (c->start_ns == 0 || (w->set.offline && !cover_changed(c)))
+	if (!cover_changed(c) && (w->set.offline || c->start_ns == 0))
 		return;
+	if (c->start_ns == 0) /* of a file whose packets have been told of: something came out at its end */
+		c->start_ns = until_ns;
 	c->end_ns = until_ns > c->start_ns ? until_ns : c->start_ns;
 	if (w->sink.coverage(w->sink.arg, c) != 0)
 		return; /* it goes on growing and is told next time */

@@ -108,7 +108,7 @@ static struct flow *flow_new(struct worker *w, const struct flow_key *k, uint64_
 		return NULL;
 	}
 	f->start_ns = f->last_ns = time_ns;
-	f->epoch = w->set.write_through_ns ? (uint8_t)(w->now_ns / w->set.write_through_ns) : 0;
+	f->epoch = worker_epoch(w);
 	*dir = begin(w, f, p, time_ns);
 	return f;
 }
@@ -182,12 +182,18 @@ static void tcp_direction(struct flow *f, unsigned *dir, uint8_t flags)
 		f->state = FLOW_STATE_NEW;
 }
 
+/* Two ends that send each other ICMP errors do not answer each other. */
+static bool is_answer(const struct packet *p)
+{
+	return !proto_is_icmp(p->proto) || decode_icmp_request(p->proto, p->icmp_type) != p->icmp_type;
+}
+
 static void state(struct worker *w, struct flow *f, unsigned dir, const struct packet *p)
 {
 	if (p->proto == PROTO_TCP || p->proto == PROTO_SCTP) {
 		if (p->fragment != FRAGMENT_LATER)
 			tcp_state(w, f, dir, p->tcp_flags);
-	} else if (dir == 1 && f->state != FLOW_STATE_ESTABLISHED) {
+	} else if (dir == 1 && f->state != FLOW_STATE_ESTABLISHED && is_answer(p)) {
 		f->state = FLOW_STATE_ESTABLISHED;
 		report_established(w, f);
 	}

@@ -70,7 +70,7 @@ int worker_new(struct worker **out, const struct worker_settings *s, const struc
 	fill_defaults(&w->set);
 	w->sink = *sink;
 	/* IP in IP has nothing else to tell in a file; live, the rules that matter see the outer packet. */
-	w->inside = (s->look_inside ? DECODE_INSIDE_IPIP | DECODE_INSIDE_OTHERS : 0) | (s->offline ? DECODE_INSIDE_IPIP : 0);
+	w->inside = (s->look_inside ? DECODE_INSIDE_IPIP | DECODE_INSIDE_OTHERS : 0) | (s->offline ? DECODE_INSIDE_IPIP | DECODE_INSIDE_MOBILE : 0);
 	rc = flow_table_init(&w->table, w->set.table_size);
 	if (!rc)
 		rc = frag_new(&w->frags);
@@ -101,6 +101,7 @@ void worker_free(struct worker *w)
 	inspect_fini(w);
 	for (size_t i = 0; i < w->n_ifaces; i++)
 		source_close(w->ifaces[i].source);
+	free(w->ifaces);
 	flow_table_fini(&w->table);
 	attempts_free(w->attempts);
 	frag_free(w->frags);
@@ -174,6 +175,25 @@ static void on_frame(void *arg, const uint8_t *data, uint32_t caplen, uint32_t w
 	track_packet(w, &p, wirelen, time_ns);
 }
 
+static bool iface_grow(struct worker *w)
+{
+	size_t size = w->ifaces_size ? w->ifaces_size * 2 : 16;
+	struct iface *bigger;
+
+	if (w->n_ifaces < w->ifaces_size)
+		return true;
+	if (w->n_ifaces == IFACES_MAX)
+		return false;
+	if (size > IFACES_MAX)
+		size = IFACES_MAX;
+	bigger = realloc(w->ifaces, size * sizeof(*bigger));
+	if (!bigger)
+		return false;
+	w->ifaces = bigger;
+	w->ifaces_size = size;
+	return true;
+}
+
 static struct iface *iface_add(struct worker *w, const char *name, uint32_t index)
 {
 	struct iface *i = NULL;
@@ -182,10 +202,10 @@ static struct iface *iface_add(struct worker *w, const char *name, uint32_t inde
 	for (size_t n = 0; n < w->n_ifaces && !i; n++)
 		if (!w->ifaces[n].used)
 			i = &w->ifaces[n];
-	if (!i && w->n_ifaces < IFACES_MAX)
-		i = &w->ifaces[w->n_ifaces++];
-	if (!i)
+	if (!i && !iface_grow(w))
 		return NULL;
+	if (!i)
+		i = &w->ifaces[w->n_ifaces++];
 	memset(i, 0, sizeof(*i));
 	i->used = true;
 	i->index = i->cover.iface = index;
@@ -193,14 +213,19 @@ static struct iface *iface_add(struct worker *w, const char *name, uint32_t inde
 	return i;
 }
 
-/* Fragments that never met their first one belong to no flow. */
-static void count_orphans(struct worker *w, struct iface *i)
+/* Fragments that never met their first one belong to no flow; the first interface in use is told of them. */
+static void count_orphans(struct worker *w)
 {
-	uint64_t n = frag_orphans(w->frags);
+	uint64_t n = frag_orphans(w->frags) - w->orphans_told;
 
-	i->cover.malformed += n - w->orphans_told;
-	w->stats.malformed += n - w->orphans_told;
-	w->orphans_told = n;
+	for (size_t i = 0; n && i < w->n_ifaces; i++) {
+		if (!w->ifaces[i].used)
+			continue;
+		w->ifaces[i].cover.malformed += n;
+		w->stats.malformed += n;
+		w->orphans_told += n;
+		n = 0;
+	}
 }
 
 int worker_read_file(struct worker *w, const char *path, int fd, unsigned file_number, char *error)
@@ -210,7 +235,7 @@ int worker_read_file(struct worker *w, const char *path, int fd, unsigned file_n
 
 	w->current = iface_add(w, path, 1 + file_number);
 	if (!w->current) {
-		snprintf(error, WORKER_ERROR_STRLEN, "%s: more than %d capture files at a time; read them in portions", path,
+		snprintf(error, WORKER_ERROR_STRLEN, "%s: more than %d capture files at a time, or out of memory; read them in portions", path,
 			 IFACES_MAX);
 		return -E2BIG;
 	}
@@ -223,7 +248,6 @@ int worker_read_file(struct worker *w, const char *path, int fd, unsigned file_n
 		report_sweep(w, SWEEP_STEPS_BATCH);
 		report_coverage(w, false);
 	} while (rc >= 0);
-	count_orphans(w, w->current);
 	w->current->source = NULL;
 	source_close(s);
 	return rc == SOURCE_END ? 0 : rc;
@@ -254,12 +278,13 @@ int worker_attach(struct worker *w, const char *name, uint32_t ifindex, unsigned
 	i = iface_add(w, name, ifindex);
 	if (!i) {
 		source_close(s);
-		snprintf(error, WORKER_ERROR_STRLEN, "%s: %d interfaces are being watched, which is the most", name, IFACES_MAX);
+		snprintf(error, WORKER_ERROR_STRLEN, "%s: %d interfaces are being watched, which is the most, or out of memory", name, IFACES_MAX);
 		return -E2BIG;
 	}
 	i->source = s;
 	i->attached_ns = time_now_ns();
 	i->cover.start_ns = i->attached_ns;
+	clock_to(w, i->attached_ns);
 	return 0;
 }
 
@@ -282,11 +307,8 @@ static void iface_end(struct worker *w, struct iface *i)
 
 static int iface_drain(struct worker *w, struct iface *i, char *error)
 {
-	int n;
-
 	w->current = i;
-	n = source_read(i->source, LIVE_BATCH, on_frame, w, error);
-	return n;
+	return source_read(i->source, LIVE_BATCH, on_frame, w, error);
 }
 
 int worker_detach(struct worker *w, uint32_t ifindex)
@@ -343,6 +365,7 @@ int worker_poll(struct worker *w, uint64_t now_ns, uint32_t *gone, size_t *n_gon
 		iface_end(w, i);
 	}
 	report_sweep(w, UINT32_MAX);
+	count_orphans(w);
 	report_coverage(w, false);
 	return total;
 }
@@ -355,7 +378,14 @@ void worker_finish(struct worker *w, enum flow_reason reason)
 		if (f)
 			report_end(w, f, f->class == FLOW_CLASS_CLOSED ? FLOW_REASON_CLOSED : reason);
 	}
+	frag_forget(w->frags);
+	count_orphans(w);
 	report_coverage(w, true);
+	/* No flow refers to a file any more: its number may be used again. */
+	for (size_t n = 0; n < w->n_ifaces; n++)
+		if (!w->ifaces[n].source)
+			w->ifaces[n].used = false;
+	w->current = NULL;
 }
 
 void worker_stats(const struct worker *w, struct worker_stats *out)

@@ -13,7 +13,7 @@
 #include "capture/source.h"
 #include "capture/worker.h"
 
-#define IFACES_MAX 1024 /* interfaces, or capture files, a worker knows at a time */
+#define IFACES_MAX 65535 /* interfaces, or capture files, a worker knows at a time: what a flow can refer to */
 
 /* One interface or capture file. Its number, its place in the array, is what a flow refers to. */
 struct iface {
@@ -59,12 +59,23 @@ struct worker {
 	uint64_t sweep_ns;        /* when the sweep last moved */
 	uint64_t interval;        /* of attempts and coverage */
 	uint64_t orphans_told;    /* fragments without a first one, as far as counted */
-	size_t n_ifaces;
-	struct iface ifaces[IFACES_MAX];
+	struct iface *ifaces;     /* grows: not to be pointed into across iface_add */
+	size_t n_ifaces, ifaces_size;
 	struct buf attrs;         /* scratch for a record's attributes */
 	struct worker_stats stats;
 	struct iface *current;    /* whose packets are being read */
 };
+
+/* Which write-through period the clock is in: a flow is reported when its own has passed. */
+static inline uint8_t worker_epoch(const struct worker *w)
+{
+	uint64_t n = w->set.write_through_ns, periods;
+
+	if (n == 0)
+		return 0;
+	periods = w->now_ns / n;
+	return (uint8_t)periods;
+}
 
 /* track.c: one packet of a flow, found or made. Duplicates seen at a second interface are dropped here. */
 void track_packet(struct worker *w, struct packet *p, uint32_t wirelen, uint64_t time_ns);

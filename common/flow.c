@@ -64,7 +64,7 @@ const char *flow_reason_name(unsigned v)
 
 const char *flow_tunnel_name(unsigned v)
 {
-	static const char *const names[] = {NULL, "vxlan", "geneve", "gre", "ipip"};
+	static const char *const names[] = {NULL, "vxlan", "geneve", "gre", "ipip", "gtp", "capwap", "tzsp"};
 
 	return NAME(names, v);
 }
@@ -207,7 +207,7 @@ int flow_decode(struct flow_rec *out, const void *data, size_t len)
 	}
 	f.attrs = wire_get_bytes(&r, &n);
 	if (!wire_ok(&r) || n > FLOW_ATTRS_MAX || f.direction > FLOW_DIR_LISTENER || f.state > FLOW_STATE_MID ||
-	    f.reason > FLOW_REASON_EOF || f.tunnel > FLOW_TUNNEL_IPIP || f.confidence > FLOW_CONF_OTHER)
+	    f.reason > FLOW_REASON_EOF || f.tunnel >= FLOW_TUNNEL_MAX_ || f.confidence > FLOW_CONF_OTHER)
 		return -EBADMSG;
 	f.attrs_len = (uint16_t)n;
 	if (n == 0)

@@ -47,7 +47,17 @@ enum flow_reason {
 	FLOW_REASON_EOF,     /* end of capture file, interface gone, or shutdown */
 };
 
-enum flow_tunnel { FLOW_TUNNEL_NONE, FLOW_TUNNEL_VXLAN, FLOW_TUNNEL_GENEVE, FLOW_TUNNEL_GRE, FLOW_TUNNEL_IPIP };
+enum flow_tunnel {
+	FLOW_TUNNEL_NONE,
+	FLOW_TUNNEL_VXLAN,
+	FLOW_TUNNEL_GENEVE,
+	FLOW_TUNNEL_GRE,
+	FLOW_TUNNEL_IPIP,
+	FLOW_TUNNEL_GTP, /* GTP-U, mobile networks */
+	FLOW_TUNNEL_CAPWAP,
+	FLOW_TUNNEL_TZSP,
+	FLOW_TUNNEL_MAX_
+};
 
 /* How nDPI knew (its own names by flow_confidence_name; nDPI 4.2 ndpi_confidence_t, mapped in capture/classify). */
 enum flow_confidence {
@@ -126,7 +136,7 @@ uint64_t flow_id(const struct flow_rec *f);
 const char *flow_direction_name(unsigned v); /* "unknown", "syn", "first-packet", "conntrack", "listener" */
 const char *flow_state_name(unsigned v);     /* "new", "established", "closed", "reset", "refused", "half-open", "mid" */
 const char *flow_reason_name(unsigned v);    /* "active", "closed", "idle", "cut", "evicted", "eof" */
-const char *flow_tunnel_name(unsigned v);    /* "vxlan", "geneve", "gre", "ipip"; NULL for none */
+const char *flow_tunnel_name(unsigned v);    /* "vxlan", "geneve", "gre", "ipip", "gtp", "capwap", "tzsp"; NULL for none */
 const char *flow_confidence_name(unsigned v); /* nDPI's: "DPI", "Match by port", ... */
 
 /* Appends one attribute; false (and nothing added) when it does not fit FLOW_ATTRS_MAX or is empty. */

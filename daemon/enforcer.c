@@ -82,6 +82,19 @@ static void role_gone(struct enforcer *e, struct role *r)
 	role_ended(r);
 }
 
+static void bad_ring(struct enforcer *e, const struct msg *m)
+{
+	struct wire_reader r;
+	uint32_t worker;
+
+	wire_reader_init(&r, m->data, m->len);
+	worker = wire_get_u32(&r);
+	if (!wire_ok(&r) || worker >= e->n_capture)
+		return;
+	enforcer_notice(e, true, "capture worker %u wrote nonsense to the engine: it is ended and started afresh", worker);
+	role_kill(&e->capture[worker]);
+}
+
 static void on_engine(void *arg, int fd, uint32_t events)
 {
 	struct enforcer *e = arg;
@@ -96,6 +109,8 @@ static void on_engine(void *arg, int fd, uint32_t events)
 		if (m.type == IPC_READY) {
 			e->engine.ready = true;
 			enforcer_report_roles(e);
+		} else if (m.type == IPC_RING_BAD) {
+			bad_ring(e, &m);
 		} else {
 			enforcer_order(e, &m);
 		}
@@ -409,9 +424,9 @@ static int set_up(struct enforcer *e)
 	rc = enforcer_inventory_open(e);
 	if (rc)
 		log_err("the host's links cannot be read: %s", strerror(-rc));
-	else
-		rc = sandbox_filter_parent();
-	return rc;
+	if (!rc)
+		rc = sandbox_parent_open();
+	return rc ? rc : sandbox_filter_parent();
 }
 
 int daemon_run(const struct settings *s)

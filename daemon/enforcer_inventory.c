@@ -60,6 +60,15 @@ static void tell_host(struct enforcer *e)
 	buf_fini(&b);
 }
 
+static void tell_settled(struct enforcer *e)
+{
+	struct buf b = BUF_INIT;
+
+	wire_put_u64(&b, e->started_ns);
+	enforcer_tell(e, IPC_SETTLED, &b);
+	buf_fini(&b);
+}
+
 static struct enforcer_workload **find_workload(struct enforcer *e, uint64_t id)
 {
 	struct enforcer_workload **k = &e->workloads;
@@ -262,7 +271,7 @@ void enforcer_inventory_tick(struct enforcer *e)
 
 	if (e->inv && !e->settled && inventory_settled(e->inv)) {
 		e->settled = true;
-		enforcer_tell(e, IPC_SETTLED, NULL);
+		tell_settled(e);
 		enforcer_policy_settled(e);
 	}
 	forget_ended(e);
@@ -300,7 +309,7 @@ void enforcer_replay(struct enforcer *e)
 	enforcer_tell(e, IPC_KERNEL, &b);
 	buf_fini(&b);
 	if (e->settled)
-		enforcer_tell(e, IPC_SETTLED, NULL);
+		tell_settled(e);
 }
 
 /* Nothing was captured there from gap_since_ns until now. */

@@ -114,14 +114,21 @@ void enforcer_policy_open(struct enforcer *e)
 	watch_nft(e);
 }
 
+/* A later order makes up for an adoption that still waits. */
+static void forget_adopt(struct enforcer *e)
+{
+	if (e->adopt)
+		body_apply_fini(e->adopt);
+	free(e->adopt);
+	e->adopt = NULL;
+}
+
 void enforcer_policy_close(struct enforcer *e)
 {
 	if (e->nft)
 		nft_close(e->nft);
 	policy_free(e->groups);
-	if (e->adopt)
-		body_apply_fini(e->adopt);
-	free(e->adopt);
+	forget_adopt(e);
 }
 
 void enforcer_policy_second(struct enforcer *e)
@@ -208,6 +215,7 @@ static void order_apply(struct enforcer *e, const struct msg *m)
 		log_err("an order from the engine cannot be read: %s", strerror(-rc));
 		return;
 	}
+	forget_adopt(e);
 	rc = put_in_force(e, &a, a.confirm_within_s, error);
 	tell_done(e, a.token, rc, error);
 	body_apply_fini(&a);
@@ -248,9 +256,7 @@ static void adopt(struct enforcer *e, struct body_apply *a)
 static void run_adopt(struct enforcer *e)
 {
 	adopt(e, e->adopt);
-	body_apply_fini(e->adopt);
-	free(e->adopt);
-	e->adopt = NULL;
+	forget_adopt(e);
 }
 
 static void order_adopt(struct enforcer *e, const struct msg *m)
@@ -261,9 +267,7 @@ static void order_adopt(struct enforcer *e, const struct msg *m)
 		free(a);
 		return;
 	}
-	if (e->adopt)
-		body_apply_fini(e->adopt);
-	free(e->adopt);
+	forget_adopt(e);
 	e->adopt = a;
 	if (e->settled)
 		run_adopt(e);
@@ -283,6 +287,7 @@ static void order_remove(struct enforcer *e, uint64_t token)
 	char error[NFT_ERROR_STRLEN] = "";
 	int rc = 0;
 
+	forget_adopt(e);
 	if (e->nft) {
 		rc = nft_bridge_restore_all(e->nft, error);
 		if (!rc)

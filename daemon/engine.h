@@ -93,7 +93,7 @@ struct engine_stats {
 void engine_stats(const struct engine *e, struct engine_stats *out);
 
 /* Coverage since the start, one sum per interface. */
-#define ENGINE_IFACES_MAX 256
+#define ENGINE_IFACES_MAX 1024
 size_t engine_ifaces(const struct engine *e, const struct coverage_rec **out);
 
 #endif

@@ -45,7 +45,7 @@ struct engine {
 	struct answer *answers; /* direct-mapped; NULL until the first */
 	struct coverage_rec sums[ENGINE_IFACES_MAX];
 	struct ledger_iface ifaces[ENGINE_IFACES_MAX];
-	size_t n_ifaces;
+	size_t n_ifaces, last_iface; /* last_iface: where the last look-up ended */
 	size_t pending;
 	struct engine_stats stats;
 };

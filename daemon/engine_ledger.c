@@ -14,10 +14,15 @@
 
 struct ledger_iface *ledger_iface_of(struct engine *e, uint32_t iface)
 {
-	/* Interfaces are few, and the same one comes again and again. */
-	for (size_t i = 0; i < e->n_ifaces; i++)
-		if (e->sums[i].iface == iface)
+	/* The same one comes again and again. */
+	if (e->last_iface < e->n_ifaces && e->sums[e->last_iface].iface == iface)
+		return &e->ifaces[e->last_iface];
+	for (size_t i = 0; i < e->n_ifaces; i++) {
+		if (e->sums[i].iface == iface) {
+			e->last_iface = i;
 			return &e->ifaces[i];
+		}
+	}
 	if (e->n_ifaces == ENGINE_IFACES_MAX)
 		return NULL;
 	memset(&e->sums[e->n_ifaces], 0, sizeof(e->sums[0]));

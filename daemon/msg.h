@@ -36,7 +36,7 @@ enum msg_type {
 	IPC_LINK_GONE, /* u32 ifindex */
 	IPC_HOST,      /* u32 count, addresses */
 	IPC_NOTICE,    /* u8 problem, string */
-	IPC_SETTLED,   /* inventory is complete: what was not told of is gone */
+	IPC_SETTLED,   /* u64 when the daemon started: the inventory is complete, what was not told of is gone */
 	IPC_ROLES,     /* body_roles_encode */
 	IPC_COVERAGE,  /* coverage_encode */
 	IPC_VERDICT,   /* verdict_encode */
@@ -49,7 +49,8 @@ enum msg_type {
 	IPC_ADOPT,   /* body_apply of the generation that the store says is in force: see daemon/enforcer_policy.c */
 	IPC_CONFIRM, /* u64 token */
 	IPC_REMOVE,  /* u64 token */
-	IPC_ASK_NAT, /* body_nat with the reply part empty */
+	IPC_ASK_NAT, /* body_nat: the conversation only */
+	IPC_RING_BAD, /* u32 worker: its ring is broken, so is it */
 	IPC_TYPE_MAX_
 };
 

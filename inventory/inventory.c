@@ -107,7 +107,7 @@ int inventory_open(struct inventory **out, const struct inventory_settings *s, c
 	inv->epoll = epoll_create1(EPOLL_CLOEXEC);
 	r = inv->epoll < 0 ? -errno : 0;
 	if (r == 0)
-		r = table_new(&inv->table, &inv->ev, inv->settings.name_templates);
+		r = inventory_table_new(&inv->table, &inv->ev, inv->settings.name_templates);
 	if (r == 0 && !inv->settings.no_kernel)
 		r = add_kernel(inv);
 	if (r == 0 && !inv->settings.runtime_sockets)
@@ -129,7 +129,7 @@ void inventory_close(struct inventory *inv)
 		docker_free(inv->runtime[i]);
 	netns_free(inv->netns);
 	links_free(inv->links);
-	table_free(inv->table);
+	inventory_table_free(inv->table);
 	if (inv->epoll >= 0)
 		close(inv->epoll);
 	free(inv);

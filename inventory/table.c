@@ -30,7 +30,7 @@ struct table {
 	struct entry *bucket[BUCKETS];
 };
 
-int table_new(struct table **out, const struct inventory_events *ev, const char *const *name_templates)
+int inventory_table_new(struct table **out, const struct inventory_events *ev, const char *const *name_templates)
 {
 	struct table *t = calloc(1, sizeof(*t));
 
@@ -42,7 +42,7 @@ int table_new(struct table **out, const struct inventory_events *ev, const char 
 	return 0;
 }
 
-void table_free(struct table *t)
+void inventory_table_free(struct table *t)
 {
 	if (!t)
 		return;

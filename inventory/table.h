@@ -13,8 +13,8 @@
 
 struct table;
 /* ev is borrowed. 0 or -ENOMEM. */
-int table_new(struct table **out, const struct inventory_events *ev, const char *const *name_templates);
-void table_free(struct table *t); /* tells nothing */
+int inventory_table_new(struct table **out, const struct inventory_events *ev, const char *const *name_templates);
+void inventory_table_free(struct table *t); /* tells nothing */
 
 /* The workload as it is from now on; its group is filled in here. bound_ns: since when new addresses are its own, 0: since
  * its start. 0 or -ENOMEM. */

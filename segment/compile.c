@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/hash.h"
+#include "segment/policy_text.h"
 #include "segment/service_set.h"
 
 /* A rule of the document on its way: borrowed from the policy. */
@@ -28,20 +29,6 @@ static int by_name(const void *va, const void *vb)
 	return strcmp((*a)->name, (*b)->name);
 }
 
-static int peer_cmp(const struct policy_rule *a, const struct policy_rule *b)
-{
-	int c;
-
-	if (a->peer_kind != b->peer_kind)
-		return a->peer_kind < b->peer_kind ? -1 : 1;
-	if (a->peer_kind == RULE_PEER_GROUP)
-		return strcmp(a->peer_group, b->peer_group);
-	if (a->peer_kind != RULE_PEER_PREFIX)
-		return 0;
-	c = addr_cmp(&a->peer_prefix.addr, &b->peer_prefix.addr);
-	return c ? c : (int)a->peer_prefix.len - (int)b->peer_prefix.len;
-}
-
 /* Do both become one rule? */
 static int list_cmp(const struct source *a, const struct source *b)
 {
@@ -49,7 +36,7 @@ static int list_cmp(const struct source *a, const struct source *b)
 		return a->group < b->group ? -1 : 1;
 	if (a->inbound != b->inbound)
 		return a->inbound ? -1 : 1;
-	return peer_cmp(a->rule, b->rule);
+	return policy_peer_cmp(a->rule, b->rule);
 }
 
 static int by_place(const void *va, const void *vb)

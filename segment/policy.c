@@ -183,6 +183,20 @@ const char *policy_peer_format(const struct policy_rule *r, char buf[GROUP_STRLE
 	}
 }
 
+int policy_peer_cmp(const struct policy_rule *a, const struct policy_rule *b)
+{
+	int c;
+
+	if (a->peer_kind != b->peer_kind)
+		return a->peer_kind < b->peer_kind ? -1 : 1;
+	if (a->peer_kind == RULE_PEER_GROUP)
+		return strcmp(a->peer_group, b->peer_group);
+	if (a->peer_kind != RULE_PEER_PREFIX)
+		return 0;
+	c = addr_cmp(&a->peer_prefix.addr, &b->peer_prefix.addr);
+	return c ? c : (int)a->peer_prefix.len - (int)b->peer_prefix.len;
+}
+
 bool policy_name_ok(const char *name)
 {
 	struct addr a;

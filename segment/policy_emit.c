@@ -12,8 +12,7 @@
 
 #include "segment/policy_text.h"
 
-/* Text for a comment's line: control characters and broken UTF-8 become '?'. */
-static void emit_comment_text(struct buf *b, const char *text, size_t len)
+void policy_emit_comment_text(struct buf *b, const char *text, size_t len)
 {
 	size_t bad = policy_text_bad_utf8(text, len);
 
@@ -41,7 +40,7 @@ static void emit_comment(struct buf *b, const char *text, unsigned indent)
 		size_t len = strcspn(text, "\n");
 
 		buf_printf(b, "%*s#%s", (int)indent, "", len ? " " : "");
-		emit_comment_text(b, text, len);
+		policy_emit_comment_text(b, text, len);
 		buf_addc(b, '\n');
 		text += len;
 		text += *text == '\n';
@@ -141,10 +140,36 @@ void policy_emit_rule(struct buf *b, const struct policy_rule *r, bool inbound)
 	emit_rule(b, r, inbound, 0);
 }
 
-static void emit_list(struct buf *b, const struct policy_group *g, bool inbound)
+/* A rule with its evidence behind it. */
+static void emit_rule_line(struct buf *b, const struct policy_rule *r, bool inbound, size_t width)
+{
+	emit_rule(b, r, inbound, width);
+	if (r->comment) {
+		buf_adds(b, "  # ");
+		policy_emit_comment_text(b, r->comment, strlen(r->comment));
+	}
+	buf_addc(b, '\n');
+}
+
+static void emit_asked(struct buf *b, const struct policy_group *g, bool inbound, unsigned indent)
+{
+	bool first = true;
+
+	for (size_t i = 0; i < g->n_asked; i++) {
+		if (g->asked[i].inbound != inbound)
+			continue;
+		if (first)
+			buf_printf(b, "%*s# For you to decide (take out the \"# \", and a [] above, to allow):\n", (int)indent, "");
+		first = false;
+		buf_printf(b, "%*s# - ", (int)indent, "");
+		emit_rule_line(b, &g->asked[i], inbound, 0);
+	}
+}
+
+void policy_emit_list(struct buf *b, const struct policy_group *g, bool inbound, unsigned key, unsigned list)
 {
 	const struct policy_rule *rules = inbound ? g->inbound : g->outbound;
-	size_t n = inbound ? g->n_inbound : g->n_outbound, width = 0, n_asked = 0;
+	size_t n = inbound ? g->n_inbound : g->n_outbound, width = 0;
 	struct buf scratch = BUF_INIT;
 
 	for (size_t i = 0; i < n; i++) {
@@ -153,31 +178,22 @@ static void emit_list(struct buf *b, const struct policy_group *g, bool inbound)
 		width = len > width ? len : width;
 	}
 	buf_fini(&scratch);
-	buf_printf(b, "    %s:%s\n", inbound ? "inbound" : "outbound", n ? "" : " []");
+	buf_printf(b, "%*s%s:%s\n", (int)key, "", inbound ? "inbound" : "outbound", n ? "" : " []");
 	for (size_t i = 0; i < n; i++) {
-		buf_adds(b, "      - ");
-		emit_rule(b, &rules[i], inbound, width);
-		if (rules[i].comment) {
-			buf_adds(b, "  # ");
-			emit_comment_text(b, rules[i].comment, strlen(rules[i].comment));
-		}
-		buf_addc(b, '\n');
+		buf_printf(b, "%*s- ", (int)list, "");
+		emit_rule_line(b, &rules[i], inbound, width);
 	}
-	for (size_t i = 0; i < g->n_asked; i++) {
-		const struct policy_rule *r = &g->asked[i];
+	emit_asked(b, g, inbound, list);
+}
 
-		if (r->inbound != inbound)
-			continue;
-		if (n_asked++ == 0)
-			buf_adds(b, "      # For you to decide (take out the # and the space behind it, and a [] above, to allow):\n");
-		buf_adds(b, "      # - ");
-		emit_rule(b, r, inbound, 0);
-		if (r->comment) {
-			buf_adds(b, "  # ");
-			emit_comment_text(b, r->comment, strlen(r->comment));
-		}
-		buf_addc(b, '\n');
-	}
+void policy_emit_group(struct buf *b, const struct policy_group *g, unsigned name, unsigned key, unsigned list)
+{
+	emit_comment(b, g->comment, name);
+	buf_printf(b, "%*s", (int)name, "");
+	policy_emit_scalar(b, g->name);
+	buf_printf(b, ":\n%*sstage: %s\n", (int)key, "", stage_name(g->stage));
+	policy_emit_list(b, g, true, key, list);
+	policy_emit_list(b, g, false, key, list);
 }
 
 int policy_emit(struct buf *b, const struct policy *p, const char *comment)
@@ -210,12 +226,7 @@ int policy_emit(struct buf *b, const struct policy *p, const char *comment)
 		if (!any)
 			buf_adds(b, "policy:\n");
 		any = true;
-		emit_comment(b, g->comment, 2);
-		buf_adds(b, "  ");
-		policy_emit_scalar(b, g->name);
-		buf_printf(b, ":\n    stage: %s\n", stage_name(g->stage));
-		emit_list(b, g, true);
-		emit_list(b, g, false);
+		policy_emit_group(b, g, 2, 4, 6);
 	}
 	if (!any)
 		buf_adds(b, "policy: {}\n");

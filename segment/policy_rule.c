@@ -163,12 +163,11 @@ static int read_services(struct policy_reader *r, const struct tree_node *n, str
 	return 0;
 }
 
-/* Letters, digits, '-', '_' and dots, with * for any run: what a DNS name or a pattern of such can be (RFC 1035 length). */
-static bool dns_name_ok(const char *text)
+bool policy_dns_name_ok(const char *text)
 {
 	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.*");
 
-	return n == strlen(text) && n <= 253;
+	return n > 0 && n == strlen(text) && n <= 253;
 }
 
 static int read_names(struct policy_reader *r, const struct tree_node *n, struct policy_rule *rule)
@@ -184,7 +183,7 @@ static int read_names(struct policy_reader *r, const struct tree_node *n, struct
 
 		if (!text)
 			continue;
-		if (dns_name_ok(text))
+		if (policy_dns_name_ok(text))
 			rc = policy_add_name(rule, text);
 		else
 			policy_complain(r->errors, false, one->line, one->column, "\"%s\" is no DNS name: write it like api.example.com",

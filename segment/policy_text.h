@@ -32,12 +32,21 @@ struct policy_rule *policy_append_rule(struct policy_rule **rules, size_t *n);
 void policy_rules_free(struct policy_rule *rules, size_t n);
 /* Sets the peer from its text. 0 or -EINVAL. */
 int policy_set_peer(struct policy_rule *r, const char *peer);
+/* Orders rules by their peer; 0 for the same one. */
+int policy_peer_cmp(const struct policy_rule *a, const struct policy_rule *b);
 int policy_add_name(struct policy_rule *r, const char *name);
+/* Letters, digits, '-', '_' and dots, with * for any run: what a DNS name or a pattern of such can be (RFC 1035 length). */
+bool policy_dns_name_ok(const char *text);
 
 /* A scalar as YAML: plain where every reader of YAML takes it for a string, else quoted. */
 void policy_emit_scalar(struct buf *b, const char *text);
 /* "[80/tcp, 443/tcp]" and "{image: nginx}" or a list of such. */
 void policy_emit_services(struct buf *b, const struct service *services, size_t n);
 void policy_emit_selectors(struct buf *b, const struct policy_group *g);
+/* Text for a comment's line: control characters and broken UTF-8 become '?'. */
+void policy_emit_comment_text(struct buf *b, const char *text, size_t len);
+/* A group's part of policy:, and one of its lists, with so many blanks before its name, its keys, and the dashes of its lists. */
+void policy_emit_group(struct buf *b, const struct policy_group *g, unsigned name, unsigned key, unsigned list);
+void policy_emit_list(struct buf *b, const struct policy_group *g, bool inbound, unsigned key, unsigned list);
 
 #endif

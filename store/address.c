@@ -63,12 +63,12 @@ static int around(struct store_txn *t, const struct addr *a, uint64_t at_ns, str
 	if (rc)
 		return rc;
 	key_put_u64(key_put_addr(raw, a), at_ns);
-	rc = mdb_cursor_get(c, &key, &value, MDB_SET_RANGE);
+	rc = guard_cursor_get(c, &key, &value, MDB_SET_RANGE);
 	if (rc == 0 && memcmp(key.mv_data, raw, sizeof(raw)) == 0) {
 		rc = decode(before, &key, &value);
 		*have_before = rc == 0;
 		if (!rc)
-			rc = mdb_cursor_get(c, &key, &value, MDB_NEXT);
+			rc = guard_cursor_get(c, &key, &value, MDB_NEXT);
 	}
 	if (rc == 0 && memcmp(key.mv_data, raw, 16) == 0) {
 		rc = decode(after, &key, &value);
@@ -78,7 +78,7 @@ static int around(struct store_txn *t, const struct addr *a, uint64_t at_ns, str
 		goto out;
 	if (!*have_before) {
 		/* One back; from behind the end that is the last of all. */
-		rc = mdb_cursor_get(c, &key, &value, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
+		rc = guard_cursor_get(c, &key, &value, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
 		if (rc == 0 && memcmp(key.mv_data, raw, 16) == 0) {
 			rc = decode(before, &key, &value);
 			*have_before = rc == 0;
@@ -165,7 +165,7 @@ int store_addr_history(struct store_txn *t, const struct addr *a, struct addr_in
 		return rc;
 	key_put_u64(key_put_addr(raw, a), 0);
 	for (;; op = MDB_NEXT) {
-		rc = db_errno(mdb_cursor_get(c, &key, &value, op));
+		rc = db_errno(guard_cursor_get(c, &key, &value, op));
 		if (rc || key.mv_size != INTERVAL_KEY_LEN || memcmp(key.mv_data, raw, 16) != 0)
 			break;
 		if (len == cap || !v) {
@@ -201,7 +201,7 @@ int store_addr_walk(struct store_txn *t, store_addr_fn *fn, void *arg)
 	if (rc)
 		return rc;
 	for (;;) {
-		rc = mdb_cursor_get(c, &key, &value, MDB_NEXT);
+		rc = guard_cursor_get(c, &key, &value, MDB_NEXT);
 		if (rc) {
 			rc = rc == MDB_NOTFOUND ? 0 : db_errno(rc);
 			break;

@@ -180,7 +180,7 @@ static void last_key_read(struct last_key *last, MDB_cursor *c)
 {
 	MDB_val key, value;
 
-	last->len = mdb_cursor_get(c, &key, &value, MDB_LAST) == 0 && key.mv_size <= KEY_MAX ? key.mv_size : 0;
+	last->len = guard_cursor_get(c, &key, &value, MDB_LAST) == 0 && key.mv_size <= KEY_MAX ? key.mv_size : 0;
 	if (last->len)
 		memcpy(last->key, key.mv_data, last->len);
 }
@@ -246,7 +246,7 @@ static int write_records(struct store_txn *t, size_t *i)
 		bytes[HEAD_LEN - 1] = bytes[0];
 		mv.mv_data = bytes + HEAD_LEN - 1;
 		mv.mv_size = (r->w[REC_BYTES] & UINT32_MAX) - (HEAD_LEN - 1);
-		rc = db_errno(mdb_cursor_put(c, &mk, &mv, append ? MDB_APPEND : 0));
+		rc = db_errno(guard_cursor_put(c, &mk, &mv, append ? MDB_APPEND : 0));
 		if (!rc)
 			note_flow(k, r);
 	}
@@ -272,7 +272,7 @@ static int write_entry(MDB_cursor *c, const struct item *e)
 
 	key_put_u64(key_put_u64(key_put_u8(key, (uint8_t)e->w[IDX_KIND]), e->w[IDX_KEY]), e->w[IDX_KEY2]);
 	key_put_u16(key_put_u64(value, e->w[IDX_START]), (uint16_t)e->w[IDX_ID]);
-	return db_errno(mdb_cursor_put(c, &k, &v, 0));
+	return db_errno(guard_cursor_put(c, &k, &v, 0));
 }
 
 static int write_index(struct store_txn *t)

@@ -63,7 +63,7 @@ int bucket_load(struct store_txn *t)
 	if (rc)
 		return rc;
 	d->n = 0;
-	while ((rc = mdb_cursor_get(c, &key, &value, MDB_NEXT)) == 0) {
+	while ((rc = guard_cursor_get(c, &key, &value, MDB_NEXT)) == 0) {
 		if (d->n == BUCKETS_MAX || dir_decode(&d->b[d->n], &key, &value) ||
 		    (d->n && d->b[d->n - 1].last_ns >= d->b[d->n].from_ns)) {
 			rc = MDB_CORRUPTED;
@@ -214,9 +214,9 @@ int bucket_drop(struct store_txn *t, struct bucket *b, uint64_t *dropped)
 	key_put_u64(key, b->from_ns);
 	rc = txn_del(t, txn_db(t, DB_BUCKETS), key, sizeof(key));
 	if (!rc)
-		rc = txn_fail(t, db_errno(mdb_drop(t->mdb, t->s->env->idx[b->slot], 0)));
+		rc = txn_fail(t, db_errno(guard_drop(t->mdb, t->s->env->idx[b->slot])));
 	if (!rc)
-		rc = txn_fail(t, db_errno(mdb_drop(t->mdb, t->s->env->rec[b->slot], 0)));
+		rc = txn_fail(t, db_errno(guard_drop(t->mdb, t->s->env->rec[b->slot])));
 	if (rc)
 		return rc;
 	for (unsigned i = 1; i < KIND_END_; i++)
@@ -285,7 +285,7 @@ static int walk_one(struct store_txn *t, const struct bucket *b, enum bucket_kin
 	for (;; op = MDB_NEXT) {
 		const uint8_t *k;
 
-		rc = mdb_cursor_get(c, &key, &value, op);
+		rc = guard_cursor_get(c, &key, &value, op);
 		if (rc) {
 			rc = rc == MDB_NOTFOUND ? 0 : db_errno(rc);
 			break;

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "common/timefmt.h"
 #include "store/batch.h"
@@ -20,6 +21,7 @@
 
 #define BUDGET_DEFAULT (4ull << 30)
 #define BUDGET_MIN (1ull << 20)
+#define DISK_FULL (1u << 20) /* bytes left: less than a commit may need */
 #define KEEP_DEFAULT_NS (14 * 86400 * NS_PER_S)
 
 struct memo {
@@ -183,6 +185,16 @@ int txn_flush(struct store_txn *t)
 	return txn_fail(t, rc);
 }
 
+/* LMDB says EIO for a write that was cut short, which is what a disk that fills up does. */
+static int commit_errno(const struct store_txn *t, int rc)
+{
+	struct statvfs fs;
+
+	if (rc == -EIO && fstatvfs(t->s->env->fd, &fs) == 0 && fs.f_bavail * fs.f_frsize < DISK_FULL)
+		return -ENOSPC;
+	return rc;
+}
+
 int store_commit(struct store_txn *t)
 {
 	int rc = 0;
@@ -194,11 +206,10 @@ int store_commit(struct store_txn *t)
 	rc = txn_flush(t);
 	if (!rc)
 		rc = bucket_save(t);
-	if (rc) {
+	if (rc)
 		mdb_txn_abort(t->mdb);
-	} else {
-		rc = db_errno(mdb_txn_commit(t->mdb));
-	}
+	else
+		rc = commit_errno(t, db_errno(guard_commit(t->mdb)));
 	t->error = rc;
 	end(t);
 	return rc;
@@ -229,7 +240,7 @@ int txn_writable(const struct store_txn *t)
 int txn_get(struct store_txn *t, MDB_dbi dbi, const void *key, size_t key_len, MDB_val *out)
 {
 	MDB_val k = {key_len, (void *)(uintptr_t)key}, v;
-	int rc = db_errno(mdb_get(t->mdb, dbi, &k, &v));
+	int rc = db_errno(guard_get(t->mdb, dbi, &k, &v));
 
 	if (!rc)
 		*out = v;
@@ -241,7 +252,7 @@ int txn_put(struct store_txn *t, MDB_dbi dbi, const void *key, size_t key_len, c
 	MDB_val k = {key_len, (void *)(uintptr_t)key}, v = {len, (void *)(uintptr_t)value};
 	int rc = txn_writable(t);
 
-	return rc ? rc : txn_fail(t, db_errno(mdb_put(t->mdb, dbi, &k, &v, 0)));
+	return rc ? rc : txn_fail(t, db_errno(guard_put(t->mdb, dbi, &k, &v, 0)));
 }
 
 int txn_del(struct store_txn *t, MDB_dbi dbi, const void *key, size_t key_len)
@@ -251,7 +262,7 @@ int txn_del(struct store_txn *t, MDB_dbi dbi, const void *key, size_t key_len)
 
 	if (rc)
 		return rc;
-	rc = mdb_del(t->mdb, dbi, &k, NULL);
+	rc = guard_del(t->mdb, dbi, &k);
 	return rc == MDB_NOTFOUND ? 0 : txn_fail(t, db_errno(rc));
 }
 
@@ -314,14 +325,17 @@ static uint64_t entries(struct store_txn *t, enum store_db db)
 int store_stats(struct store_txn *t, struct store_stats *out)
 {
 	struct store_stats r = {.size_budget = t->s->options.size_budget};
+	struct env_space space;
 	int rc = txn_flush(t);
 
 	if (!rc)
 		rc = bucket_load(t);
 	if (!rc)
-		rc = env_space(t->s->env, t->mdb, &r.bytes_used, &r.bytes_file);
+		rc = env_space(&space, t->s->env, t->mdb);
 	if (rc)
 		return rc;
+	r.bytes_file = space.file;
+	r.bytes_used = space.file > space.free ? space.file - space.free : 0;
 	for (unsigned i = 0; i < t->dir.n; i++) {
 		const struct bucket *b = &t->dir.b[i];
 

@@ -96,7 +96,7 @@ static int sum_hours(struct sums *s, struct store_txn *t, uint32_t first, uint32
 		return rc;
 	key_put_u32(seek, first);
 	for (;; op = MDB_NEXT) {
-		rc = mdb_cursor_get(c, &key, &value, op);
+		rc = guard_cursor_get(c, &key, &value, op);
 		if (rc) {
 			rc = rc == MDB_NOTFOUND ? 0 : db_errno(rc);
 			break;

@@ -65,13 +65,13 @@ static int open_handles(struct store_env *e, MDB_txn *txn, bool create)
 	int rc = 0;
 
 	for (unsigned i = 0; i < DB_COUNT_ && !rc; i++)
-		rc = mdb_dbi_open(txn, db_names[i], flag, &e->db[i]);
+		rc = guard_dbi_open(txn, db_names[i], flag, &e->db[i]);
 	for (unsigned i = 0; i < BUCKETS_MAX && !rc; i++) {
 		snprintf(name, sizeof(name), "r%02x", i);
-		rc = mdb_dbi_open(txn, name, flag, &e->rec[i]);
+		rc = guard_dbi_open(txn, name, flag, &e->rec[i]);
 		name[0] = 'x';
 		if (!rc)
-			rc = mdb_dbi_open(txn, name, flag | MDB_DUPSORT | MDB_DUPFIXED, &e->idx[i]);
+			rc = guard_dbi_open(txn, name, flag | MDB_DUPSORT | MDB_DUPFIXED, &e->idx[i]);
 	}
 	return rc == MDB_NOTFOUND ? -EBADMSG : db_errno(rc);
 }
@@ -84,16 +84,16 @@ static int check_schema(MDB_txn *txn)
 	MDB_stat st;
 	int rc;
 
-	rc = mdb_dbi_open(txn, NULL, 0, &main_db);
+	rc = guard_dbi_open(txn, NULL, 0, &main_db);
 	if (!rc)
 		rc = mdb_stat(txn, main_db, &st);
 	if (rc)
 		return db_errno(rc);
 	if (st.ms_entries == 0)
 		return -ENOENT;
-	rc = mdb_dbi_open(txn, db_names[DB_META], 0, &meta);
+	rc = guard_dbi_open(txn, db_names[DB_META], 0, &meta);
 	if (!rc)
-		rc = mdb_get(txn, meta, &key, &value);
+		rc = guard_get(txn, meta, &key, &value);
 	if (rc)
 		return rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE ? -EBADMSG : db_errno(rc);
 	if (value.mv_size != 4 || key_get_u32(value.mv_data) < 1)
@@ -107,7 +107,7 @@ static int write_schema(struct store_env *e, MDB_txn *txn)
 	MDB_val key = {sizeof(SCHEMA_NAME) - 1, (void *)(uintptr_t)SCHEMA_NAME}, value = {4, version};
 
 	key_put_u32(version, SCHEMA_VERSION);
-	return db_errno(mdb_put(txn, e->db[DB_META], &key, &value, 0));
+	return db_errno(guard_put(txn, e->db[DB_META], &key, &value, 0));
 }
 
 /* Checks what is there, opens the handles; in a new file makes everything first. */
@@ -128,7 +128,7 @@ static int open_dbs(struct store_env *e)
 		rc = write_schema(e, txn);
 	if (rc)
 		goto out;
-	rc = db_errno(mdb_txn_commit(txn)); /* for a reader too: it publishes the handles */
+	rc = db_errno(guard_commit(txn)); /* for a reader too: it publishes the handles */
 	txn = NULL;
 out:
 	if (txn)
@@ -172,6 +172,8 @@ static int lmdb_open(struct store_env *e, const char *path, const struct store_o
 		rc = mdb_env_set_maxdbs(e->mdb, DB_COUNT_ + 2 * BUCKETS_MAX);
 	if (!rc)
 		rc = mdb_env_set_maxreaders(e->mdb, READERS_MAX);
+	if (!rc)
+		rc = mdb_env_set_assert(e->mdb, guard_assert);
 	if (!rc && e->write) {
 		e->limit = (o->size_budget - env_reserve(o->size_budget)) & ~(uint64_t)4095;
 		rc = mdb_env_set_mapsize(e->mdb, e->limit);
@@ -229,7 +231,7 @@ static int find_open(struct store_env **out, const struct stat *st, bool write)
 {
 	struct store_env *e = open_envs;
 
-	while (e && (e->dev != st->st_dev || e->ino != st->st_ino))
+	while (e && (e->dev != st->st_dev || e->ino != st->st_ino || e->pid != getpid()))
 		e = e->next;
 	if (e && write)
 		return -EBUSY;
@@ -267,6 +269,7 @@ int env_open(struct store_env **out, const char *dir, enum store_mode mode, cons
 	e->fd = fd;
 	e->dev = st.st_dev;
 	e->ino = st.st_ino;
+	e->pid = getpid();
 	e->write = write;
 	e->refs = 1;
 	rc = open_new(e, path, options);
@@ -301,30 +304,36 @@ int env_allow(struct store_env *e, uint64_t bytes)
 	return db_errno(mdb_env_set_mapsize(e->mdb, bytes & ~(uint64_t)4095));
 }
 
-int env_space(struct store_env *e, MDB_txn *txn, uint64_t *used, uint64_t *file)
+int env_space(struct env_space *out, struct store_env *e, MDB_txn *txn)
 {
+	struct env_space s = {0};
 	MDB_cursor *c = NULL;
 	MDB_envinfo info;
 	MDB_val key, value;
 	MDB_stat st;
-	uint64_t pages, n = 0;
-	size_t count;
+	size_t id, pages;
 	int rc;
 
 	mdb_env_info(e->mdb, &info);
 	mdb_env_stat(e->mdb, &st);
-	rc = mdb_cursor_open(txn, 0, &c); /* 0: LMDB's own database of free pages */
+	s.file = (info.me_last_pgno + 1) * st.ms_psize;
+	rc = mdb_cursor_open(txn, 0, &c); /* 0: LMDB's own database of free pages, by the transaction that freed them */
 	if (rc)
 		return db_errno(rc);
-	while ((rc = mdb_cursor_get(c, &key, &value, MDB_NEXT)) == 0) {
-		memcpy(&count, value.mv_data, sizeof(count));
-		n += count;
+	while ((rc = guard_cursor_get(c, &key, &value, MDB_NEXT)) == 0) {
+		if (key.mv_size != sizeof(id) || value.mv_size < sizeof(pages)) {
+			rc = MDB_CORRUPTED;
+			break;
+		}
+		memcpy(&id, key.mv_data, sizeof(id));
+		memcpy(&pages, value.mv_data, sizeof(pages));
+		s.free += pages * st.ms_psize;
+		if (id < info.me_last_txnid)
+			s.free_next += pages * st.ms_psize;
 	}
 	mdb_cursor_close(c);
 	if (rc != MDB_NOTFOUND)
 		return db_errno(rc);
-	pages = info.me_last_pgno + 1;
-	*file = pages * st.ms_psize;
-	*used = (pages > n ? pages - n : 0) * st.ms_psize;
+	*out = s;
 	return 0;
 }

@@ -112,13 +112,13 @@ static int seek(const struct walk *w, uint64_t start_ns, uint64_t id, MDB_val *k
 	key_put_u64(key_put_u64(key_put_u8(raw, KIND_FLOW), start_ns), id);
 	key->mv_size = sizeof(raw);
 	key->mv_data = raw;
-	rc = mdb_cursor_get(w->rec, key, value, MDB_SET_RANGE);
+	rc = guard_cursor_get(w->rec, key, value, MDB_SET_RANGE);
 	if (!w->q->newest_first)
 		return rc;
 	if (rc == MDB_NOTFOUND)
-		return mdb_cursor_get(w->rec, key, value, MDB_LAST);
+		return guard_cursor_get(w->rec, key, value, MDB_LAST);
 	if (rc == 0 && (key->mv_size != sizeof(raw) || memcmp(key->mv_data, raw, sizeof(raw)) != 0))
-		rc = mdb_cursor_get(w->rec, key, value, MDB_PREV);
+		rc = guard_cursor_get(w->rec, key, value, MDB_PREV);
 	return rc;
 }
 
@@ -143,7 +143,7 @@ static int scan(struct walk *w, uint64_t from_ns, uint64_t from_id, uint64_t to_
 		rc = offer(w, &key, &value);
 		if (rc)
 			return rc;
-		rc = mdb_cursor_get(w->rec, &key, &value, back ? MDB_PREV : MDB_NEXT);
+		rc = guard_cursor_get(w->rec, &key, &value, back ? MDB_PREV : MDB_NEXT);
 	}
 	return rc == MDB_NOTFOUND ? 0 : db_errno(rc);
 }
@@ -156,21 +156,21 @@ static int index_seek(const struct walk *w, MDB_val *key, MDB_val *value, uint64
 	int rc;
 
 	if (back && to_ns == UINT64_MAX) {
-		rc = mdb_cursor_get(w->idx, key, value, MDB_SET);
-		return rc ? rc : mdb_cursor_get(w->idx, key, value, MDB_LAST_DUP);
+		rc = guard_cursor_get(w->idx, key, value, MDB_SET);
+		return rc ? rc : guard_cursor_get(w->idx, key, value, MDB_LAST_DUP);
 	}
 	key_put_u16(key_put_u64(raw, back ? to_ns + 1 : from_ns), 0);
 	value->mv_size = sizeof(raw);
 	value->mv_data = raw;
-	rc = mdb_cursor_get(w->idx, key, value, MDB_GET_BOTH_RANGE);
+	rc = guard_cursor_get(w->idx, key, value, MDB_GET_BOTH_RANGE);
 	if (!back)
 		return rc;
 	if (rc == 0)
-		return mdb_cursor_get(w->idx, key, value, MDB_PREV_DUP);
+		return guard_cursor_get(w->idx, key, value, MDB_PREV_DUP);
 	if (rc != MDB_NOTFOUND)
 		return rc;
-	rc = mdb_cursor_get(w->idx, key, value, MDB_SET);
-	return rc ? rc : mdb_cursor_get(w->idx, key, value, MDB_LAST_DUP);
+	rc = guard_cursor_get(w->idx, key, value, MDB_SET);
+	return rc ? rc : guard_cursor_get(w->idx, key, value, MDB_LAST_DUP);
 }
 
 /* Follows one index key over start times from_ns to to_ns. */
@@ -193,7 +193,7 @@ static int follow(struct walk *w, const uint8_t *index_key, size_t len, uint64_t
 		if (rc)
 			return rc;
 		/* When fn wrote, the cursors were kept in place by LMDB; its values were not. */
-		rc = mdb_cursor_get(w->idx, &key, &value, back ? MDB_PREV_DUP : MDB_NEXT_DUP);
+		rc = guard_cursor_get(w->idx, &key, &value, back ? MDB_PREV_DUP : MDB_NEXT_DUP);
 	}
 	return rc == MDB_NOTFOUND ? 0 : db_errno(rc);
 }

@@ -124,7 +124,7 @@ int store_generation_current(struct store_txn *t, struct generation *out)
 	if (rc)
 		return rc;
 	for (;;) {
-		rc = db_errno(mdb_cursor_get(c, &key, &value, MDB_PREV)); /* the first call gives the last record */
+		rc = db_errno(guard_cursor_get(c, &key, &value, MDB_PREV)); /* the first call gives the last record */
 		if (!rc)
 			rc = decode(&g, &key, value.mv_data, value.mv_size);
 		if (rc)
@@ -146,7 +146,7 @@ int store_generation_last(struct store_txn *t, uint64_t *number)
 
 	if (rc)
 		return rc;
-	rc = db_errno(mdb_cursor_get(c, &key, &value, MDB_LAST));
+	rc = db_errno(guard_cursor_get(c, &key, &value, MDB_LAST));
 	if (!rc && key.mv_size != 8)
 		rc = -EBADMSG;
 	if (!rc)
@@ -167,7 +167,7 @@ int store_generation_walk(struct store_txn *t, store_generation_fn *fn, void *ar
 	if (rc)
 		return rc;
 	for (;;) {
-		rc = mdb_cursor_get(c, &key, &value, MDB_NEXT);
+		rc = guard_cursor_get(c, &key, &value, MDB_NEXT);
 		if (rc) {
 			rc = rc == MDB_NOTFOUND ? 0 : db_errno(rc);
 			break;

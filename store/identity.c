@@ -108,7 +108,7 @@ int store_workload_walk(struct store_txn *t, uint64_t since_ns, uint64_t until_n
 	for (;;) {
 		uint64_t end;
 
-		rc = mdb_cursor_get(c, &key, &value, MDB_NEXT);
+		rc = guard_cursor_get(c, &key, &value, MDB_NEXT);
 		if (rc) {
 			rc = rc == MDB_NOTFOUND ? 0 : db_errno(rc);
 			break;
@@ -165,7 +165,7 @@ static int find(struct best *best, struct store_txn *t, const uint8_t *prefix, s
 		const uint8_t *k, *tail;
 		size_t n;
 
-		rc = mdb_cursor_get(c, &key, &value, op);
+		rc = guard_cursor_get(c, &key, &value, op);
 		if (rc) {
 			rc = rc == MDB_NOTFOUND ? 0 : db_errno(rc);
 			break;

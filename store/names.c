@@ -41,7 +41,7 @@ static int walk_names(struct store_txn *t, const struct addr *a, name_fn *fn, vo
 		struct name n;
 		const uint8_t *v;
 
-		rc = mdb_cursor_get(c, &key, &value, op);
+		rc = guard_cursor_get(c, &key, &value, op);
 		if (rc) {
 			rc = rc == MDB_NOTFOUND ? 0 : db_errno(rc);
 			break;

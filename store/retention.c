@@ -16,6 +16,7 @@
 #include "store/key.h"
 
 #define ROOM_PART 16                /* of the budget, kept free for the next transactions */
+#define ROOM_MIN (1u << 20)         /* but no less, for small budgets */
 #define ROOM_PART_FULL 4            /* the same, after one did not fit */
 #define EDGES_PART 4                /* of the budget: what edges may take */
 #define EDGES_PER_DROP 4096         /* records deleted in one transaction */
@@ -43,10 +44,10 @@ static int drop_edges(struct store_txn *t, uint64_t *dropped)
 	if (rc)
 		return rc;
 	for (unsigned i = 0; i < EDGES_PER_DROP; i++) {
-		rc = mdb_cursor_get(c, &key, &value, MDB_FIRST);
+		rc = guard_cursor_get(c, &key, &value, MDB_FIRST);
 		if (rc)
 			break;
-		rc = mdb_cursor_del(c, 0);
+		rc = guard_cursor_del(c);
 		if (rc)
 			break;
 		++*dropped;
@@ -94,53 +95,94 @@ static int drop_with_reserve(struct store *s, enum drop what, uint64_t limit_ns,
 	return rc ? rc : again;
 }
 
-/* Bytes that transactions can still take, and what edges take. */
-static int room(struct store *s, uint64_t *free_bytes, uint64_t *edge_bytes)
+/* Bytes the next transaction can take, those it could take after one more commit, and what edges take. */
+struct room {
+	uint64_t now, soon, edges;
+};
+
+static int room(struct room *out, struct store *s)
 {
+	struct env_space space;
 	struct store_txn *t;
-	uint64_t used, file;
+	uint64_t fresh;
 	MDB_stat st;
 	int rc = txn_begin(&t, s, false);
 
 	if (rc)
 		return rc;
-	rc = env_space(s->env, t->mdb, &used, &file);
+	rc = env_space(&space, s->env, t->mdb);
 	if (!rc)
 		rc = db_errno(mdb_stat(t->mdb, txn_db(t, DB_EDGES), &st));
 	store_abort(t);
 	if (rc)
 		return rc;
-	*free_bytes = used < s->env->limit ? s->env->limit - used : 0;
-	*edge_bytes = (st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages) * (uint64_t)st.ms_psize;
+	fresh = space.file < s->env->limit ? s->env->limit - space.file : 0;
+	out->now = fresh + space.free_next;
+	out->soon = fresh + space.free;
+	out->edges = (st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages) * (uint64_t)st.ms_psize;
 	return 0;
+}
+
+/* A commit of next to nothing, so that what the one before it freed can be reused. */
+static int bump(struct store *s)
+{
+	uint8_t value[8] = {0};
+	struct store_txn *t;
+	uint32_t len = sizeof(value);
+	int rc = txn_begin(&t, s, true);
+
+	if (rc)
+		return rc;
+	rc = store_meta_get(t, "drops", value, &len);
+	key_put_u64(value, key_get_u64(value) + 1);
+	if (!rc || rc == -ENOENT)
+		rc = store_meta_put(t, "drops", value, sizeof(value));
+	if (!rc)
+		return store_commit(t);
+	store_abort(t);
+	return rc;
 }
 
 /* Drops the oldest until wanted bytes are free. Running out of things to drop is no error here: the transaction that
  * then does not fit says so. */
 static int make_room(struct store *s, uint64_t wanted, uint64_t *dropped)
 {
-	uint64_t free_bytes, edges;
+	uint64_t edges_max = s->options.size_budget / EDGES_PART;
+	bool bumped = false; /* a bump frees a few pages itself: it must not be tried twice for the same drop */
+	struct room r;
 	int rc;
 
 	for (;;) {
-		rc = room(s, &free_bytes, &edges);
-		if (rc || (free_bytes >= wanted && edges <= s->options.size_budget / EDGES_PART))
+		rc = room(&r, s);
+		if (rc || (r.now >= wanted && r.edges <= edges_max))
 			return rc;
-		rc = -ENOENT;
-		if (edges > s->options.size_budget / EDGES_PART)
+		if (r.edges > edges_max)
 			rc = drop_with_reserve(s, DROP_EDGES, 0, dropped);
+		else if (r.soon >= wanted && !bumped)
+			rc = bump(s);
 		else
 			rc = drop_with_reserve(s, DROP_OLDEST, 0, dropped);
-		if (rc == -ENOENT && free_bytes < wanted)
+		bumped = r.edges <= edges_max && r.soon >= wanted && !bumped;
+		if (rc == -ENOENT && r.soon < wanted)
 			rc = drop_with_reserve(s, DROP_EDGES, 0, dropped);
 		if (rc)
 			return rc == -ENOENT ? 0 : rc;
 	}
 }
 
+/* What is to be free before a transaction. */
+static uint64_t room_wanted(const struct store *s)
+{
+	uint64_t budget = s->options.size_budget, wanted = budget / ROOM_PART;
+
+	if (wanted < ROOM_MIN)
+		wanted = ROOM_MIN;
+	return s->full || wanted > budget / ROOM_PART_FULL ? budget / ROOM_PART_FULL : wanted;
+}
+
 int retention_make_room(struct store *s)
 {
-	uint64_t wanted = s->options.size_budget / (s->full ? ROOM_PART_FULL : ROOM_PART), dropped = 0;
+	uint64_t wanted = room_wanted(s), dropped = 0;
 	MDB_envinfo info;
 	MDB_stat st;
 
@@ -166,7 +208,7 @@ int store_retain(struct store *s, uint64_t now_ns, uint64_t *dropped)
 	while (!rc && limit)
 		rc = drop_with_reserve(s, DROP_OLD, limit, &n);
 	if (!rc || rc == -ENOENT)
-		rc = make_room(s, s->options.size_budget / ROOM_PART, &n);
+		rc = make_room(s, room_wanted(s), &n);
 	*dropped = n;
 	return rc;
 }

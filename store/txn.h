@@ -14,6 +14,7 @@
 
 #include "store/bucket.h"
 #include "store/db.h"
+#include "store/guard.h"
 
 /* The sub-databases that always exist; docs/store.md has their keys and values. */
 enum store_db {
@@ -38,6 +39,7 @@ struct store_env {
 	MDB_env *mdb;
 	dev_t dev;
 	ino_t ino;
+	pid_t pid; /* a child after fork must open anew */
 	int fd; /* holds the flock */
 	bool write;
 	unsigned refs, txns; /* users, and transactions now open in this process */

@@ -205,7 +205,7 @@ static int parse_net(struct parser *p, struct prefix *out)
 			strcat(text, ".0");
 	}
 	if (bits >= 0)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "/%d", bits);
+		snprintf(text + strlen(text), 16, "/%d", bits);
 	return prefix_parse(out, text);
 }
 
@@ -272,6 +272,19 @@ static int net_node(struct parser *p, struct filter_node *n)
 	return add_node(p, n);
 }
 
+/* Words of pcap-filter: in quotes they may still be a workload's name. */
+static bool is_reserved(const char *text)
+{
+	static const char *const words[] = {"ip", "ip6", "tcp", "udp", "sctp", "icmp", "icmp6", "src", "dst", "dest", "host", "net",
+					    "port", "portrange", "proto", "vlan", "mask"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcasecmp(words[i], text) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int host_node(struct parser *p, const struct qualifiers *q, struct filter_node *n)
 {
 	struct filter_token id = p->token;
@@ -284,6 +297,8 @@ static int host_node(struct parser *p, const struct qualifiers *q, struct filter
 		return add_node(p, n);
 	}
 	/* `prot 80` is a slip of the pen, not a workload called prot */
+	if (!id.quoted && is_reserved(id.text))
+		return fail(p, id.column, "\"%s\" cannot stand here; join terms with and, or", id.text);
 	if (q->type == ID_NONE && p->token.kind == TOKEN_WORD)
 		return fail(p, id.column, "\"%s\" is no field, and no primitive of pcap-filter (host, net, port, portrange, "
 			    "proto, src, dst, tcp, udp, ...)", id.text);
@@ -350,6 +365,8 @@ static int parse_term(struct parser *p, const struct filter_token *field)
 
 	next(p);
 	value = p->token;
+	if (value.kind == TOKEN_BAD)
+		return fail(p, value.column, "%s", value.text);
 	if (value.kind != TOKEN_WORD)
 		return fail(p, value.column, "%s needs a value to be compared with", field->text);
 	if (filter_term(&n, field->text, op, value.text, text, &at_value) < 0)
@@ -372,20 +389,23 @@ static int parse_primitive(struct parser *p)
 		*p = before;
 		if (is_word(p, "vlan"))
 			return parse_vlan(p);
-		if (filter_is_field(first.text) && !is_word(p, "port") && !is_word(p, "proto"))
+		if (filter_is_field(first.text) && !is_reserved(first.text))
 			return fail(p, first.column, "%s must be compared with something, as in %s == VALUE", first.text,
 				    first.text);
 	}
 	take_protocol(p, &q);
 	take_ends(p, &q);
 	take_type(p, &q);
-	if (!q.any)
+	if (!q.any) {
 		q = p->last; /* an implied id: `host a or b` */
-	else if ((q.family || q.proto) && !q.has_ends && q.type == ID_NONE &&
+		if (q.type == ID_HOST)
+			q.type = ID_NONE; /* the same, but not said here */
+	} else if ((q.family || q.proto) && !q.has_ends && q.type == ID_NONE &&
 		 (p->token.kind != TOKEN_WORD || is_word(p, "vlan")))
 		return protocol_node(p, &q); /* `tcp` alone */
-	else
+	else {
 		p->last = q;
+	}
 	return parse_id(p, &q);
 }
 
@@ -440,7 +460,7 @@ static int parse_expression(struct parser *p)
 int filter_parse(struct filter **out, const char *text, struct filter_error *error)
 {
 	struct filter *f = calloc(1, sizeof(*f));
-	struct parser p = {.text = text, .filter = f, .error = error, .last = {.type = ID_HOST}};
+	struct parser p = {.text = text, .filter = f, .error = error, .last = {.type = ID_NONE}};
 
 	if (!f)
 		return -ENOMEM;

@@ -227,7 +227,7 @@ const struct filter_field filter_fields[] = {
 	WORD_FIELD("reason", number_reason, flow_reason_name, FLOW_REASON_EOF + 1),
 	WORD_FIELD("direction", number_direction, flow_direction_name, FLOW_DIR_LISTENER + 1),
 	WORD_FIELD("verdict", number_verdict, verdict_name, VERDICT_BLOCK + 1),
-	WORD_FIELD("tunnel", number_tunnel, tunnel_word, FLOW_TUNNEL_IPIP + 1),
+	WORD_FIELD("tunnel", number_tunnel, tunnel_word, FLOW_TUNNEL_MAX_),
 };
 const size_t filter_n_fields = sizeof(filter_fields) / sizeof(filter_fields[0]);
 

@@ -161,7 +161,7 @@ int map_write_text(const struct map *m, FILE *out)
 	else
 		fprintf(out, "\n%s between %s, %s\n", units_plural(m->graph->n, "edge", "edges", edges),
 			m->by == GRAPH_GROUP ? units_plural(n, "group", "groups", nodes)
-					     : units_plural(n, "workload", "workloads", nodes), m->span);
+					     : units_plural(n, "end", "ends", nodes), m->span);
 	if (m->loss[0]) {
 		table_print(out, TABLE_WARN, m->loss);
 		fputc('\n', out);

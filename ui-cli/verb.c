@@ -12,6 +12,21 @@
 #include <string.h>
 
 const struct verb verb_table[] = {
+	{"run", verb_run, "the appliance, in the foreground"},
+	{"read", verb_read, "capture files through the same pipeline"},
+	{"flows", verb_flows, "conversations, one a line"},
+	{"map", verb_map, "who talks to whom, over what"},
+	{"who", verb_who, "which workload had an address, now or then"},
+	{"learn", verb_learn, "the edges as evidence for a policy, and how ready each group is"},
+	{"policy", verb_policy, "generate, check, diff or export the policy document"},
+	{"plan", verb_plan, "what applying a policy would change, and whom it would have hurt"},
+	{"replay", verb_replay, "a policy against history: what it would have refused"},
+	{"apply", verb_apply, "put a policy into the kernel, each group at its stage"},
+	{"confirm", verb_confirm, "make what enforces now last"},
+	{"rollback", verb_rollback, "put an earlier generation back, or take the table away"},
+	{"blocks", verb_blocks, "what was refused, or would have been, and why"},
+	{"explain", verb_explain, "what happens to a connection now, and why"},
+	{"status", verb_status, "is it running, what does it see, what has it lost"},
 	{NULL, NULL, NULL},
 };
 
@@ -95,6 +110,7 @@ static int unknown(const char *name)
 int verb_main(int argc, char **argv)
 {
 	char help[] = "--help";
+	char *help_args[] = {NULL, help, NULL, NULL};
 	const struct verb *v;
 
 	setlocale(LC_ALL, "");
@@ -111,10 +127,13 @@ int verb_main(int argc, char **argv)
 		return VERB_DONE;
 	}
 	if (strcmp(argv[1], "help") == 0) {
-		char *args[] = {argv[2], help, NULL};
-
+		help_args[0] = argv[2];
+		if (argc > 3) { /* weir help policy generate */
+			help_args[1] = argv[3];
+			help_args[2] = help;
+		}
 		v = find(argv[2]);
-		return v ? v->run(2, args) : unknown(argv[2]);
+		return v ? v->run(argc > 3 ? 3 : 2, help_args) : unknown(argv[2]);
 	}
 	v = find(argv[1]);
 	return v ? v->run(argc - 1, argv + 1) : unknown(argv[1]);

@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The engine's process: no capability, no file but the store that it opened before it confined itself. It takes records
+ * from the rings of the capture workers, news from the parent and orders from the control socket, and commits about
+ * once a second. When the parent is gone, or says stop, it takes what is left in the rings, commits and ends.
+ */
+#include "config.h"
+#include "daemon/engine_role.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/ring.h"
+#include "common/timefmt.h"
+#include "common/wire.h"
+#include "daemon/roles.h"
+#include "daemon/sandbox.h"
+
+#define BATCH_MAX 50000u /* records gathered before a commit out of turn */
+#define ROUND_MAX 8192u  /* messages from one ring before others get their turn */
+#define DRAIN_NS (5 * NS_PER_S)
+#define RETAIN_NS (30 * NS_PER_S)
+#define FORGET_NS (600 * NS_PER_S)
+#define META_ALIVE "last_alive"
+
+void engine_role_send(struct engine_role *r, enum msg_type type, const struct buf *body)
+{
+	if (body && buf_failed(body))
+		return;
+	if (channel_send(r->parent, type, body ? body->data : NULL, body ? body->len : 0) == 0 && channel_pending(r->parent))
+		loop_io_set(r->loop, ROLE_FD_CHANNEL, EPOLLIN | EPOLLOUT);
+}
+
+void engine_role_notice(struct engine_role *r, uint64_t when_ns, bool problem, const char *text)
+{
+	if (r->n_notices == ENGINE_NOTICES_MAX) {
+		memmove(r->notices, r->notices + 1, sizeof(r->notices[0]) * (ENGINE_NOTICES_MAX - 1));
+		r->n_notices--;
+	}
+	r->notices[r->n_notices].when_ns = when_ns;
+	r->notices[r->n_notices].problem = problem;
+	snprintf(r->notices[r->n_notices].text, sizeof(r->notices[0].text), "%s", text);
+	r->n_notices++;
+}
+
+static void commit(struct engine_role *r)
+{
+	uint64_t now = time_now_ns();
+	struct store_txn *t = engine_txn(r->engine);
+	int rc;
+
+	if (t)
+		store_meta_put(t, META_ALIVE, &now, sizeof(now));
+	rc = engine_commit(r->engine);
+	if (rc && rc != r->last_error) {
+		char text[256];
+
+		snprintf(text, sizeof(text), "the store does not take records: %s%s", strerror(-rc),
+			 rc == -ENOSPC ? "; free disk space, or set a smaller keep or size_budget" : "");
+		log_err("%s", text);
+		engine_role_notice(r, now, true, text);
+	}
+	if (rc == -ENOSPC || now - r->last_retain_ns > RETAIN_NS) {
+		r->last_retain_ns = now;
+		engine_retain(r->engine, now);
+		names_forget(engine_names(r->engine), now - FORGET_NS);
+	}
+	r->last_error = rc;
+}
+
+static void take(struct engine_role *r, unsigned worker, enum ring_msg type, const void *data, size_t len)
+{
+	struct coverage_rec c;
+
+	switch (type) {
+	case RING_FLOW:
+		engine_flow(r->engine, data, len, time_now_ns());
+		break;
+	case RING_ATTEMPTS:
+		engine_attempts(r->engine, data, len);
+		break;
+	case RING_COVERAGE:
+		if (coverage_decode(&c, data, len) == 0)
+			engine_coverage(r->engine, &c);
+		break;
+	case RING_DONE:
+		r->ring_done[worker] = true;
+		break;
+	case RING_TIME:
+		break;
+	}
+	if (engine_pending(r->engine) >= BATCH_MAX)
+		commit(r);
+}
+
+static void forget_ring(struct engine_role *r, unsigned worker)
+{
+	if (!r->rings[worker])
+		return;
+	loop_io_del(r->loop, ring_eventfd(r->rings[worker]));
+	ring_free(r->rings[worker]);
+	r->rings[worker] = NULL;
+}
+
+static void bad_ring(struct engine_role *r, unsigned worker)
+{
+	struct buf b = BUF_INIT;
+
+	log_err("the ring of capture worker %u is broken", worker);
+	forget_ring(r, worker);
+	wire_put_u32(&b, worker);
+	engine_role_send(r, IPC_RING_BAD, &b);
+	buf_fini(&b);
+}
+
+/* Takes at most max messages; true when there may be more. */
+static bool drain(struct engine_role *r, unsigned worker, size_t max)
+{
+	enum ring_msg type;
+	const void *data;
+	size_t len;
+
+	while (r->rings[worker] && max--) {
+		int rc = ring_get(r->rings[worker], &type, &data, &len);
+
+		if (rc < 0)
+			bad_ring(r, worker);
+		else if (rc == 0 && ring_sleep(r->rings[worker]) == 0)
+			return false;
+		else if (rc > 0)
+			take(r, worker, type, data, len);
+	}
+	return r->rings[worker] != NULL;
+}
+
+static void on_ring(void *arg, int fd, uint32_t events)
+{
+	static const uint64_t one = 1;
+	struct engine_role *r = arg;
+
+	(void)events;
+	for (unsigned i = 0; i < SETTINGS_WORKERS_MAX; i++) {
+		if (!r->rings[i] || ring_eventfd(r->rings[i]) != fd)
+			continue;
+		if (drain(r, i, ROUND_MAX))
+			(void)!write(fd, &one, sizeof(one)); /* others first, then on with it */
+		return;
+	}
+}
+
+static void add_ring(struct engine_role *r, struct msg *m)
+{
+	struct wire_reader rd;
+	uint32_t worker;
+	int rc;
+
+	wire_reader_init(&rd, m->data, m->len);
+	worker = wire_get_u32(&rd);
+	if (m->n_fds != 2 || !wire_ok(&rd) || worker >= SETTINGS_WORKERS_MAX)
+		return;
+	forget_ring(r, worker);
+	rc = ring_attach(&r->rings[worker], m->fds[0], m->fds[1]);
+	m->n_fds = 0;
+	if (rc) {
+		r->rings[worker] = NULL;
+		log_err("the ring of capture worker %u cannot be used: %s", worker, strerror(-rc));
+		return;
+	}
+	r->ring_done[worker] = false;
+	rc = loop_io_add(r->loop, ring_eventfd(r->rings[worker]), EPOLLIN, on_ring, r);
+	if (!rc)
+		on_ring(r, ring_eventfd(r->rings[worker]), EPOLLIN);
+}
+
+static void take_workload(struct engine_role *r, const struct msg *m)
+{
+	struct wire_reader rd;
+	struct workload w;
+	uint64_t bound_ns;
+	bool ended;
+
+	wire_reader_init(&rd, m->data, m->len);
+	ended = wire_get_u8(&rd) != 0;
+	bound_ns = wire_get_u64(&rd);
+	if (wire_ok(&rd) && workload_decode(&w, rd.p, wire_left(&rd)) == 0)
+		engine_workload(r->engine, &w, ended, bound_ns);
+}
+
+static void take_host(struct engine_role *r, const struct msg *m)
+{
+	struct wire_reader rd;
+	struct addr *addrs;
+	uint32_t n;
+
+	wire_reader_init(&rd, m->data, m->len);
+	n = wire_get_u32(&rd);
+	if (!wire_ok(&rd) || n > wire_left(&rd))
+		return;
+	addrs = calloc(n ? n : 1, sizeof(*addrs));
+	for (uint32_t i = 0; addrs && i < n; i++)
+		addrs[i] = wire_get_addr(&rd);
+	if (addrs && wire_ok(&rd)) {
+		names_host(engine_names(r->engine), addrs, n);
+		r->n_host = n;
+	}
+	free(addrs);
+}
+
+static void take_link(struct engine_role *r, const struct msg *m)
+{
+	struct body_link l;
+	size_t i = 0;
+
+	if (body_link_decode(&l, m->data, m->len))
+		return;
+	while (i < r->n_links && r->links[i].ifindex != l.ifindex)
+		i++;
+	if (i == ENGINE_LINKS_MAX)
+		return;
+	r->links[i] = l;
+	if (i == r->n_links)
+		r->n_links++;
+	names_network(engine_names(r->engine), l.ifindex, l.addrs, l.n_addrs);
+}
+
+static void take_link_gone(struct engine_role *r, uint32_t ifindex)
+{
+	names_network_gone(engine_names(r->engine), ifindex);
+	for (size_t i = 0; i < r->n_links; i++) {
+		if (r->links[i].ifindex == ifindex) {
+			r->links[i] = r->links[--r->n_links];
+			return;
+		}
+	}
+}
+
+/* Nobody watched between the last sign of life of the daemon before and the start of this one. */
+static void take_settled(struct engine_role *r, uint64_t daemon_started_ns)
+{
+	bool gap = r->last_alive_ns && r->last_alive_ns < daemon_started_ns;
+
+	r->settled = true;
+	r->daemon_started_ns = daemon_started_ns;
+	engine_settled(r->engine, gap ? r->last_alive_ns : time_now_ns());
+	for (size_t i = 0; gap && i < r->n_links; i++) {
+		struct coverage_rec c = {.start_ns = r->last_alive_ns, .end_ns = daemon_started_ns, .gap = 1,
+					 .iface = r->links[i].ifindex};
+
+		memcpy(c.iface_name, r->links[i].name, sizeof(r->links[i].name));
+		engine_coverage(r->engine, &c);
+	}
+	r->last_alive_ns = 0;
+}
+
+static void take_stats(struct engine_role *r, const struct msg *m)
+{
+	struct body_stats s;
+
+	if (body_stats_decode(&s, m->data, m->len) == 0 && s.worker < SETTINGS_WORKERS_MAX)
+		r->stats[s.worker] = s;
+}
+
+static void take_verdict(struct engine_role *r, const struct msg *m)
+{
+	struct verdict_rec v;
+
+	if (verdict_decode(&v, m->data, m->len))
+		return;
+	r->refused += v.count;
+	engine_verdict(r->engine, &v);
+}
+
+static void take_nat(struct engine_role *r, const struct msg *m)
+{
+	struct body_nat n;
+	struct engine_nat nat;
+
+	if (body_nat_decode(&n, m->data, m->len))
+		return;
+	nat = (struct engine_nat){n.proto, {n.addr[0], n.addr[1]}, {n.port[0], n.port[1]}, n.client, n.client_port,
+				  n.orig_addr, n.orig_port};
+	engine_nat(r->engine, &nat, time_now_ns());
+}
+
+/* Messages whose body is a number first. */
+static void take_number(struct engine_role *r, const struct msg *m)
+{
+	char text[512];
+	struct wire_reader rd;
+	uint64_t v;
+
+	wire_reader_init(&rd, m->data, m->len);
+	v = m->type == IPC_RING_END || m->type == IPC_LINK_GONE ? wire_get_u32(&rd) : wire_get_u64(&rd);
+	if (!wire_ok(&rd))
+		return;
+	if (m->type == IPC_RING_END && v < SETTINGS_WORKERS_MAX) {
+		drain(r, (unsigned)v, SIZE_MAX);
+		r->ring_done[v] = true;
+		forget_ring(r, (unsigned)v);
+	} else if (m->type == IPC_LINK_GONE) {
+		take_link_gone(r, (uint32_t)v);
+	} else if (m->type == IPC_SETTLED) {
+		take_settled(r, v);
+	} else if (m->type == IPC_EXPIRED) {
+		engine_orders_expired(r, v);
+	} else if (m->type == IPC_KERNEL) {
+		r->kernel_generation = v;
+	} else if (m->type == IPC_NOTICE) {
+		bool problem = wire_get_u8(&rd) != 0;
+
+		wire_get_str(&rd, text, sizeof(text));
+		if (wire_ok(&rd))
+			engine_role_notice(r, v, problem, text);
+	}
+}
+
+static void on_message(struct engine_role *r, struct msg *m)
+{
+	struct coverage_rec c;
+	struct body_done d;
+
+	switch (m->type) {
+	case IPC_RING:
+		add_ring(r, m);
+		break;
+	case IPC_WORKLOAD:
+		take_workload(r, m);
+		break;
+	case IPC_HOST:
+		take_host(r, m);
+		break;
+	case IPC_LINK:
+		take_link(r, m);
+		break;
+	case IPC_ROLES:
+		body_roles_decode(r->roles, &r->n_roles, m->data, m->len);
+		break;
+	case IPC_STATS:
+		take_stats(r, m);
+		break;
+	case IPC_VERDICT:
+		take_verdict(r, m);
+		break;
+	case IPC_NAT:
+		take_nat(r, m);
+		break;
+	case IPC_COVERAGE:
+		if (coverage_decode(&c, m->data, m->len) == 0)
+			engine_coverage(r->engine, &c);
+		break;
+	case IPC_DONE:
+		if (body_done_decode(&d, m->data, m->len) == 0)
+			engine_orders_done(r, &d);
+		break;
+	default:
+		take_number(r, m);
+	}
+}
+
+static void stop(void *arg)
+{
+	struct engine_role *r = arg;
+
+	if (!r->stopping)
+		r->stop_mono_ns = time_mono_ns();
+	r->stopping = true;
+}
+
+static void on_parent(void *arg, int fd, uint32_t events)
+{
+	struct engine_role *r = arg;
+	struct msg m;
+	int rc;
+
+	if (events & EPOLLOUT)
+		channel_flush(r->parent);
+	while ((rc = channel_recv(r->parent, &m)) == 1) {
+		if (m.type == IPC_STOP)
+			stop(r);
+		else if (r->ready && m.type != IPC_SETTINGS)
+			on_message(r, &m);
+		else if (settings_decode(&r->s, m.data, m.len) == 0)
+			r->ready = true;
+		for (unsigned i = 0; i < m.n_fds; i++)
+			close(m.fds[i]);
+		if (!r->engine && r->ready)
+			return; /* the settings come first; the rest waits until the store is open */
+	}
+	if (rc < 0) {
+		loop_io_del(r->loop, fd);
+		stop(r);
+		return;
+	}
+	loop_io_set(r->loop, fd, channel_pending(r->parent) ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+static void on_second(void *arg)
+{
+	struct engine_role *r = arg;
+
+	engine_release(r->engine, time_now_ns(), false);
+	engine_orders_second(r);
+	commit(r);
+}
+
+static void ask_nat(void *arg, const struct flow_rec *f)
+{
+	struct body_nat n = {.proto = f->proto, .addr = {f->addr[0], f->addr[1]}, .port = {f->port[0], f->port[1]}};
+	struct buf b = BUF_INIT;
+
+	body_nat_encode(&b, &n);
+	engine_role_send(arg, IPC_ASK_NAT, &b);
+	buf_fini(&b);
+}
+
+static int open_store(struct engine_role *r)
+{
+	const struct store_options so = {r->s.size_budget, r->s.keep_ns, false};
+	const struct engine_options eo = {.live = true, .grace_ns = r->s.grace_ns, .ask = ask_nat, .arg = r};
+	const struct control_events ce = {engine_orders_take, r};
+	uint32_t len = sizeof(r->last_alive_ns);
+	struct store_txn *t;
+	int rc = store_open(&r->store, ".", STORE_WRITE, &so);
+
+	if (rc) {
+		log_err("the store cannot be opened: %s%s", strerror(-rc),
+			rc == -EPROTO  ? " (written by a newer weir: install that one, or use another --state)"
+			: rc == -EBUSY ? " (another process writes it)"
+				       : "");
+		return rc;
+	}
+	rc = engine_new(&r->engine, r->store, &eo);
+	if (!rc && store_begin(&t, r->store, false) == 0) {
+		if (store_meta_get(t, META_ALIVE, &r->last_alive_ns, &len))
+			r->last_alive_ns = 0;
+		store_abort(t);
+	}
+	if (!rc)
+		rc = control_open(&r->control, r->loop, &ce);
+	if (rc)
+		log_err("the control socket cannot be made: %s", strerror(-rc));
+	return rc;
+}
+
+static int set_up(struct engine_role *r)
+{
+	int rc = channel_new(&r->parent, ROLE_FD_CHANNEL, 64u << 20);
+
+	if (!rc)
+		rc = loop_new(&r->loop);
+	if (!rc)
+		rc = loop_signal_add(r->loop, SIGTERM, stop, r);
+	if (!rc)
+		rc = loop_io_add(r->loop, ROLE_FD_CHANNEL, EPOLLIN, on_parent, r);
+	if (!rc && fchdir(ROLE_FD_FIRST) < 0)
+		rc = -errno;
+	if (rc) {
+		log_err("could not be set up: %s", strerror(-rc));
+		return 1;
+	}
+	close(ROLE_FD_FIRST);
+	while (!rc && !r->ready && !r->stopping)
+		rc = loop_step(r->loop, 1000);
+	if (rc || r->stopping)
+		return 1;
+	log_init("engine", (enum log_level)r->s.log_level);
+	rc = open_store(r);
+	if (rc)
+		return rc == -EAGAIN || rc == -EINTR || rc == -ENOSPC || rc == -ENOMEM ? 1 : ENGINE_EXIT_HOPELESS;
+	rc = sandbox_engine();
+	if (!rc)
+		rc = loop_timer_add(r->loop, NS_PER_S, on_second, r);
+	if (rc) {
+		log_err("could not be confined: %s", strerror(-rc));
+		return 1;
+	}
+	return 0;
+}
+
+static bool rings_done(const struct engine_role *r)
+{
+	for (unsigned i = 0; i < SETTINGS_WORKERS_MAX; i++)
+		if (r->rings[i] && !r->ring_done[i])
+			return false;
+	return true;
+}
+
+int engine_role(void)
+{
+	struct engine_role *r = calloc(1, sizeof(*r));
+	int rc;
+
+	if (!r)
+		return 1;
+	log_init("engine", LOG_LEVEL_INFO);
+	r->started_ns = time_now_ns();
+	rc = set_up(r);
+	if (!rc) {
+		engine_role_send(r, IPC_READY, NULL);
+		engine_orders_start(r);
+		on_parent(r, ROLE_FD_CHANNEL, EPOLLIN);
+	}
+	while (!rc && !r->stopping)
+		rc = loop_step(r->loop, -1) ? 1 : 0;
+	/* The workers still report what they hold; their rings say when that is all. */
+	while (!rc && !rings_done(r) && time_mono_ns() - r->stop_mono_ns < DRAIN_NS)
+		rc = loop_step(r->loop, 100) ? 1 : 0;
+	if (!rc) {
+		for (unsigned i = 0; i < SETTINGS_WORKERS_MAX; i++)
+			drain(r, i, SIZE_MAX);
+		engine_release(r->engine, 0, true);
+		commit(r);
+	}
+	engine_orders_fini(r);
+	control_close(r->control);
+	for (unsigned i = 0; i < SETTINGS_WORKERS_MAX; i++)
+		forget_ring(r, i);
+	engine_free(r->engine);
+	store_close(r->store);
+	channel_free(r->parent);
+	loop_free(r->loop);
+	free(r);
+	return rc;
+}

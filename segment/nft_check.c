@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The check before anything is sent: dry run cannot hurt. It looks at the rules as they would be sent, not at what was
+ * meant, and follows every jump, goto and verdict map.
+ */
+#include "config.h"
+#include "segment/nft_build.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/verdict.h"
+#include "segment/nft_expr.h"
+
+enum colour { UNSEEN, OPEN, HARMLESS, REFUSES };
+
+struct check {
+	const struct nft_model *m;
+	uint8_t *colour; /* by chain */
+};
+
+/* Can a packet that enters this chain be refused? Chains that cannot be found and loops count as refusing. */
+static bool chain_refuses(struct check *k, const char *name)
+{
+	const struct nft_chain *c = nft_model_find_chain(k->m, name);
+	bool refuses = false;
+	size_t i;
+
+	if (!c)
+		return true;
+	i = (size_t)(c - k->m->chains);
+	if (k->colour[i] != UNSEEN)
+		return k->colour[i] != HARMLESS;
+	k->colour[i] = OPEN;
+	for (size_t n = 0; n < c->n_rules && !refuses; n++) {
+		const char *to, *map;
+
+		refuses = nft_rule_refuses(&c->rules[n], &to, &map);
+		if (!refuses && to)
+			refuses = chain_refuses(k, to);
+		/* No list looks into a map; whoever does may end up in a list that enforces. */
+		refuses = refuses || map;
+	}
+	k->colour[i] = refuses ? REFUSES : HARMLESS;
+	return refuses;
+}
+
+static bool is_armed_match(const struct nft_rule *r)
+{
+	return nft_rule_looks_into(r, NFT_SET_ARMED "_4") || nft_rule_looks_into(r, NFT_SET_ARMED "_6");
+}
+
+/* A list of a group that enforces may go to a refusing chain only by a rule that matches the armed set. */
+static bool list_guarded(struct check *k, const struct nft_chain *c)
+{
+	for (size_t n = 0; n < c->n_rules; n++) {
+		const char *to, *map;
+
+		if (nft_rule_refuses(&c->rules[n], &to, &map) || map)
+			return false;
+		if (to && chain_refuses(k, to) && !is_armed_match(&c->rules[n]))
+			return false;
+	}
+	return true;
+}
+
+int nft_check(const struct nft_model *m, char *error, size_t size)
+{
+	struct check k = {m, calloc(m->n_chains + 1, 1)};
+	int rc = 0;
+
+	if (!k.colour)
+		return -ENOMEM;
+	for (size_t i = 0; rc == 0 && i < m->n_chains; i++) {
+		const struct nft_chain *c = &m->chains[i];
+
+		if (!c->group[0])
+			continue;
+		if (c->stage == STAGE_ENFORCE ? !list_guarded(&k, c) : chain_refuses(&k, c->name)) {
+			snprintf(error, size, "chain %s of group %s (%s) could refuse a packet; nothing was sent", c->name,
+				 c->group, stage_name(c->stage));
+			rc = -EPROTO;
+		}
+	}
+	free(k.colour);
+	return rc;
+}

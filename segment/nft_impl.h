@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The enforcer's handle, shared by the files nft*.c and nobody else. */
+#ifndef WEIR_SEGMENT_NFT_IMPL_H
+#define WEIR_SEGMENT_NFT_IMPL_H
+#include "netlink/nl.h"
+#include "segment/nft.h"
+#include "segment/nft_build.h"
+
+struct nft_answerer;
+
+/* What was last read of one counter, so that growth can be told. */
+struct nft_seen {
+	uint8_t key[NFT_KEY_MAX];
+	uint64_t packets;
+	uint32_t round; /* of the poll that saw it last; older ones are forgotten */
+	bool used;
+};
+struct nft_seen_table {
+	struct nft_seen *v; /* open addressing, cap a power of two */
+	size_t n, cap;
+};
+#define NFT_MISS_SETS 8 /* would_block and block, plain and ICMP, 4 and 6 */
+
+struct nft_bridge {
+	uint32_t ifindex;
+	char name[17];
+	uint8_t was4, was6;
+};
+
+struct nft {
+	struct nl *nl;     /* requests and transactions */
+	struct nl *events; /* the kernel's notices */
+	struct nl *log;    /* NFLOG; NULL where another program has the group */
+	struct nft_answerer *answerer; /* NULL without CAP_NET_RAW */
+	uint16_t log_group;
+
+	struct ruleset rs; /* what was applied; empty until nft_apply when the table was adopted */
+	bool have_rs;
+	struct nft_roles roles;
+	struct nft_about about; /* generation 0: no table */
+	struct nft_member *members; /* sorted by address */
+	size_t n_members, cap_members;
+	bool expiry_told;
+	struct nft_bridge *bridges; /* those whose attribute was set, with what it was before */
+	size_t n_bridges;
+
+	struct nft_seen_table seen[NFT_MISS_SETS];
+	uint64_t overflow_seen[2]; /* would_block, block */
+	bool seen_primed; /* counters that were there before the first poll are not growth */
+	uint32_t seen_round;
+	uint64_t last_poll_ns;
+
+	uint64_t foreign_ns; /* when a foreign change was noticed; 0: none */
+	char foreign_what[160];
+};
+
+/* Is enforcement in force at this moment, and for how long (*timeout_ms 0: for good)? */
+bool nft_is_armed(const struct nft_about *about, uint64_t *timeout_ms);
+/* Makes the kernel hold the handle's ruleset, members and about. *changed (may be NULL): how many objects it took. */
+int nft_sync(struct nft *n, size_t *changed, char *error);
+/* Position of the address in members, or -1. */
+long nft_member_find(const struct nft *n, const struct addr *a);
+const char *nft_member_group(const struct nft *n, const struct addr *a); /* "" when it is no workload */
+
+/* The bridges' elements into a model that was built; and back from one that was read. */
+int nft_bridges_build(struct nft_model *m, const struct nft *n);
+int nft_bridges_read(struct nft *n, const struct nft_model *held);
+
+int nft_log_open(struct nft *n, char *error);
+int nft_log_dispatch(struct nft *n, uint64_t now_ns, const struct nft_events *ev);
+int nft_watch_open(struct nft *n, char *error);
+int nft_watch_dispatch(struct nft *n, const struct nft_events *ev);
+void nft_count_forget(struct nft *n); /* the counters start again at zero */
+void nft_count_fini(struct nft *n);
+
+#endif

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * segment/policy_merge: every byte of the document stays, in order, and the result means the old document plus what was found.
+ * By example for the styles people write, then at random: documents in every mixture of styles, judged by the naive reading.
+ */
+#include "config.h"
+
+#include <errno.h>
+
+#include "tests/unit/segment_random.h"
+
+/* Are all bytes of text in out, in order? */
+static bool is_kept(const char *text, const char *out)
+{
+	for (; *text; text++, out++) {
+		while (*out && *out != *text)
+			out++;
+		if (!*out)
+			return false;
+	}
+	return true;
+}
+
+static struct policy *parse(const char *text)
+{
+	struct policy_errors errors;
+	struct policy *p = NULL;
+
+	CHECK_EQ(policy_parse(&p, text, strlen(text), &errors), 0);
+	if (!p)
+		fprintf(stderr, "# %u:%u %s\n%s\n", errors.e[0].line, errors.e[0].column, errors.e[0].text, text);
+	return p;
+}
+
+static const char found_text[] = "weir: 1\n"
+				 "groups:\n"
+				 "  shop/web: {compose: {project: shop, service: web}}\n"
+				 "policy:\n"
+				 "  shop/web:\n"
+				 "    inbound:\n"
+				 "      - {from: shop/lb, ports: [80/tcp, 443/tcp]}\n"
+				 "      - {from: world, ports: [80/tcp]}\n";
+
+/* Document, and what it must become when found_text is merged into it. */
+static const struct {
+	const char *before, *after;
+} examples[] = {
+	/* Nothing there yet. */
+	{"weir: 1\n", "weir: 1\ngroups:\n  shop/web: {compose: {project: shop, service: web}}\npolicy:\n  shop/web:\n    stage: observe\n"
+		      "    inbound:\n      - {from: shop/lb, ports: [80/tcp, 443/tcp]}\n      - {from: world,   ports: [80/tcp]}\n    outbound: []\n"},
+	{"{weir: 1}", "{weir: 1, groups: {shop/web: {compose: {project: shop, service: web}}}, policy: {shop/web: {stage: observe, inbound: "
+		      "[{from: shop/lb, ports: [80/tcp, 443/tcp]}, {from: world, ports: [80/tcp]}], outbound: []}}}"},
+	/* A port joins the rule that is there; comments, quotes and the order of keys stay. */
+	{"weir: 1 # mine\n# head\npolicy:\n  shop/web:   # the shop\n    inbound:\n      - {ports: ['80/tcp'], from: shop/lb} # lb\n"
+	 "      # more to come\n    stage: enforce\ngroups:\n  shop/web: {image: nginx}\n",
+	 "weir: 1 # mine\n# head\npolicy:\n  shop/web:   # the shop\n    inbound:\n      - {ports: ['80/tcp', 443/tcp], from: shop/lb} # lb\n"
+	 "      # more to come\n      - {from: world, ports: [80/tcp]}\n    stage: enforce\ngroups:\n  shop/web: {image: nginx}\n"},
+	/* Rules and ports in blocks, four blanks, lists not indented, no end to the last line. */
+	{"weir: 1\ngroups:\n    shop/web: {}\npolicy:\n    shop/web:\n        inbound:\n        - from: shop/lb\n          ports:\n          - 80/tcp",
+	 "weir: 1\ngroups:\n    shop/web: {}\npolicy:\n    shop/web:\n        inbound:\n        - from: shop/lb\n          ports:\n          - 80/tcp\n"
+	 "          - 443/tcp\n        - from: world\n          ports:\n            - 80/tcp"},
+	/* Empty lists and values. */
+	{"weir: 1\ngroups: {shop/web: {}}\npolicy:\n  shop/web:\n    inbound: []\n", "weir: 1\ngroups: {shop/web: {}}\npolicy:\n  shop/web:\n"
+	 "    inbound: [{from: shop/lb, ports: [80/tcp, 443/tcp]}, {from: world, ports: [80/tcp]}]\n"},
+	{"weir: 1\ngroups: {shop/web: {}}\npolicy:\n  shop/web:\n    inbound: # none yet\n    outbound: []\n",
+	 "weir: 1\ngroups: {shop/web: {}}\npolicy:\n  shop/web:\n    inbound: # none yet\n      - {from: shop/lb, ports: [80/tcp, 443/tcp]}\n"
+	 "      - {from: world, ports: [80/tcp]}\n    outbound: []\n"},
+	{"weir: 1\ngroups: {shop/web: {}}\npolicy:\n  shop/web:\n", "weir: 1\ngroups: {shop/web: {}}\npolicy:\n  shop/web:\n    inbound:\n"
+	 "      - {from: shop/lb, ports: [80/tcp, 443/tcp]}\n      - {from: world, ports: [80/tcp]}\n"},
+	/* CRLF. */
+	{"weir: 1\r\ngroups: {shop/web: {}}\r\npolicy:\r\n  shop/web:\r\n    stage: dry-run\r\n",
+	 "weir: 1\r\ngroups: {shop/web: {}}\r\npolicy:\r\n  shop/web:\r\n    stage: dry-run\r\n    inbound:\r\n"
+	 "      - {from: shop/lb, ports: [80/tcp, 443/tcp]}\r\n      - {from: world, ports: [80/tcp]}\r\n"},
+	/* A flow list over several lines, with and without the last comma. */
+	{"weir: 1\ngroups: {shop/web: {}}\npolicy:\n  shop/web:\n    inbound: [\n        {from: a, ports: [1/tcp]}, # a\n        {from: b, ports: [1/tcp]} # b\n    ]\n",
+	 "weir: 1\ngroups: {shop/web: {}}\npolicy:\n  shop/web:\n    inbound: [\n        {from: a, ports: [1/tcp]}, # a\n        {from: b, ports: [1/tcp]}, # b\n"
+	 "        {from: shop/lb, ports: [80/tcp, 443/tcp]},\n        {from: world, ports: [80/tcp]}\n    ]\n"},
+	{"weir: 1\ngroups: {shop/web: {}}\npolicy:\n  shop/web:\n    inbound: [\n        {from: a, ports: [1/tcp]}, # a\n    ]\n",
+	 "weir: 1\ngroups: {shop/web: {}}\npolicy:\n  shop/web:\n    inbound: [\n        {from: a, ports: [1/tcp]}, # a\n"
+	 "        {from: shop/lb, ports: [80/tcp, 443/tcp]},\n        {from: world, ports: [80/tcp]},\n    ]\n"},
+	/* Covered already, by a wider rule and by a list of peers: nothing changes, not a byte. */
+	{"weir: 1\ngroups: {shop/web: {image: x}}\npolicy:\n  shop/web:\n    inbound:\n      - {from: any, ports: tcp}\n", NULL},
+	{"weir: 1\ngroups: {shop/web: {image: x}}\npolicy:\n  shop/web:\n    inbound:\n      - {from: [world, shop/lb], ports: [80/tcp, 440-450/tcp]}\n", NULL},
+};
+
+static void test_examples(void)
+{
+	struct policy *found = parse(found_text);
+
+	for (size_t i = 0; i < sizeof(examples) / sizeof(examples[0]); i++) {
+		struct buf out = BUF_INIT, added = BUF_INIT;
+		struct policy_errors errors;
+
+		CHECK_EQ(policy_merge(&out, examples[i].before, strlen(examples[i].before), found, &added, &errors), 0);
+		CHECK_STR(out.data, examples[i].after ? examples[i].after : examples[i].before);
+		CHECK_EQ(added.len > 0, examples[i].after != NULL);
+		CHECK(is_kept(examples[i].before, out.data ? out.data : ""));
+		if (errors.fatal)
+			fprintf(stderr, "# example %zu: %s\n", i, errors.e[0].text);
+		buf_fini(&out);
+		buf_fini(&added);
+	}
+	policy_free(found);
+}
+
+static void test_added(void)
+{
+	static const char before[] = "weir: 1\npolicy:\n  shop/web: {inbound: [{from: world, ports: [80/tcp]}]}\n";
+	struct policy *found = parse(found_text);
+	struct buf out = BUF_INIT, added = BUF_INIT;
+	struct policy_errors errors;
+
+	CHECK_EQ(policy_merge(&out, before, strlen(before), found, &added, &errors), 0);
+	CHECK_STR(added.data, "+ groups: shop/web: {compose: {project: shop, service: web}}\n"
+			      "+ shop/web inbound: {from: shop/lb, ports: [80/tcp, 443/tcp]}\n");
+	buf_fini(&out);
+	buf_fini(&added);
+	policy_free(found);
+}
+
+/* What cannot be done by inserting is refused and told; a bad document is, too. */
+static void test_refused(void)
+{
+	static const struct {
+		const char *text;
+		int rc;
+	} cases[] = {
+		{"weir: 1\npolicy:\n  shop/web:\n    inbound: ~\n", -ENOTSUP},
+		{"weir: 1\npolicy: null\n", -ENOTSUP},
+		{"weir: 1\npolicy:\n  shop/web: ~\n", -ENOTSUP},
+		{"weir: 1\npolicy:\n  shop/web: {stage: x}\n", -EINVAL},
+		{"", -EINVAL},
+	};
+	struct policy *found = parse(found_text);
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf out = BUF_INIT, added = BUF_INIT;
+		struct policy_errors errors;
+
+		CHECK_EQ(policy_merge(&out, cases[i].text, strlen(cases[i].text), found, &added, &errors), cases[i].rc);
+		CHECK(errors.fatal && errors.n > 0 && out.len == 0);
+		CHECK_EQ(added.len > 0, cases[i].rc == -ENOTSUP);
+		buf_fini(&out);
+		buf_fini(&added);
+	}
+	policy_free(found);
+}
+
+/* ---- documents in random styles ---- */
+struct writer {
+	struct buf b;
+	uint64_t *seed;
+	unsigned step;
+	bool indented;
+};
+
+static void noise(struct writer *w, unsigned indent)
+{
+	switch (rnd(w->seed, 12)) {
+	case 0:
+		buf_adds(&w->b, "\n");
+		break;
+	case 1:
+		buf_printf(&w->b, "%*s# note: [not, a, {list\n", (int)indent, "");
+		break;
+	case 2:
+		buf_adds(&w->b, "# at the margin\n");
+		break;
+	default:
+		break;
+	}
+}
+
+static void end_line(struct writer *w)
+{
+	buf_adds(&w->b, rnd(w->seed, 5) ? "\n" : "   # why, '\"}\n");
+}
+
+/* Any text as a YAML scalar that every style can hold. */
+static void scalar(struct buf *b, const char *text)
+{
+	buf_addc(b, '"');
+	buf_adds(b, text);
+	buf_addc(b, '"');
+}
+
+static void ports_flow(struct writer *w, const struct policy_rule *r)
+{
+	char text[SERVICE_STRLEN];
+	bool bare = r->n_services == 1 && rnd(w->seed, 3) == 0;
+
+	buf_adds(&w->b, bare ? "" : "[");
+	for (size_t i = 0; i < r->n_services; i++)
+		buf_printf(&w->b, "%s%s", i ? ", " : "", service_format(&r->services[i], text));
+	buf_adds(&w->b, bare ? "" : rnd(w->seed, 4) ? "]" : ", ]");
+}
+
+static void rule_flow(struct writer *w, const struct policy_rule *r, bool inbound)
+{
+	char peer[GROUP_STRLEN];
+
+	buf_adds(&w->b, inbound ? "{from: " : "{to: ");
+	scalar(&w->b, policy_peer_format(r, peer));
+	buf_adds(&w->b, ", ports: ");
+	ports_flow(w, r);
+	buf_adds(&w->b, "}");
+}
+
+static void rule_block(struct writer *w, const struct policy_rule *r, bool inbound, unsigned at)
+{
+	char text[GROUP_STRLEN];
+
+	buf_adds(&w->b, inbound ? "from: " : "to: ");
+	scalar(&w->b, policy_peer_format(r, text));
+	end_line(w);
+	buf_printf(&w->b, "%*sports:", (int)at, "");
+	if (rnd(w->seed, 2)) {
+		buf_addc(&w->b, ' ');
+		ports_flow(w, r);
+		end_line(w);
+		return;
+	}
+	end_line(w);
+	for (size_t i = 0; i < r->n_services; i++)
+		buf_printf(&w->b, "%*s- %s\n", (int)(at + (w->indented ? w->step : 0)), "", service_format(&r->services[i], text));
+}
+
+static void list_flow(struct writer *w, const struct policy_rule *rules, size_t n, bool inbound, bool spread, unsigned indent)
+{
+	buf_addc(&w->b, '[');
+	for (size_t i = 0; i < n; i++) {
+		if (spread)
+			buf_printf(&w->b, "%s%*s", rnd(w->seed, 3) ? "\n" : " # c\n", (int)indent + 3, "");
+		rule_flow(w, &rules[i], inbound);
+		buf_adds(&w->b, i + 1 < n ? ", " : rnd(w->seed, 3) == 0 && n ? "," : "");
+	}
+	if (spread && rnd(w->seed, 2))
+		buf_printf(&w->b, "\n%*s", (int)indent + 1, "");
+	buf_addc(&w->b, ']');
+}
+
+static void list_any(struct writer *w, const struct policy_rule *rules, size_t n, bool inbound, unsigned indent)
+{
+	unsigned dash = indent + (w->indented ? w->step : 0), style = rnd(w->seed, 3);
+
+	if (n == 0 && rnd(w->seed, 2))
+		return;
+	noise(w, indent);
+	buf_printf(&w->b, "%*s%s:", (int)indent, "", inbound ? "inbound" : "outbound");
+	if (style == 0 || (n == 0 && rnd(w->seed, 2))) {
+		buf_addc(&w->b, ' ');
+		list_flow(w, rules, n, inbound, n && rnd(w->seed, 2), indent);
+		end_line(w);
+		return;
+	}
+	end_line(w);
+	for (size_t i = 0; i < n; i++) {
+		noise(w, dash);
+		buf_printf(&w->b, "%*s- ", (int)dash, "");
+		if (style == 1 && rnd(w->seed, 4)) {
+			rule_flow(w, &rules[i], inbound);
+			end_line(w);
+		} else {
+			rule_block(w, &rules[i], inbound, dash + 2);
+		}
+	}
+}
+
+static void write_policy(struct writer *w, const struct policy *p)
+{
+	bool flow = rnd(w->seed, 6) == 0, any = false;
+
+	noise(w, 0);
+	buf_adds(&w->b, "policy:");
+	if (flow)
+		buf_adds(&w->b, " {");
+	else
+		end_line(w);
+	for (size_t i = 0; i < p->n_groups; i++) {
+		const struct policy_group *g = &p->groups[i];
+
+		if (!g->has_policy)
+			continue;
+		if (!flow)
+			noise(w, w->step);
+		if (flow) {
+			buf_adds(&w->b, any ? ",\n   " : "");
+		} else {
+			buf_printf(&w->b, "%*s", (int)w->step, "");
+		}
+		any = true;
+		scalar(&w->b, g->name);
+		if (flow || rnd(w->seed, 5) == 0) {
+			buf_printf(&w->b, ": {stage: %s, inbound: ", stage_name(g->stage));
+			list_flow(w, g->inbound, g->n_inbound, true, false, 0);
+			if (g->n_outbound || rnd(w->seed, 2)) {
+				buf_adds(&w->b, ", outbound: ");
+				list_flow(w, g->outbound, g->n_outbound, false, false, 0);
+			}
+			buf_adds(&w->b, flow ? "}" : "}\n");
+			continue;
+		}
+		buf_printf(&w->b, ":\n%*sstage: %s\n", (int)w->step * 2, "", stage_name(g->stage));
+		list_any(w, g->inbound, g->n_inbound, true, w->step * 2);
+		list_any(w, g->outbound, g->n_outbound, false, w->step * 2);
+	}
+	if (flow)
+		buf_adds(&w->b, "}\n");
+}
+
+static void write_groups(struct writer *w, const struct policy *p)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < p->n_groups; i++) {
+		const struct policy_group *g = &p->groups[i];
+
+		if (g->n_selectors == 0)
+			continue;
+		buf_adds(&w->b, any ? "" : "groups:\n");
+		any = true;
+		buf_printf(&w->b, "%*s", (int)w->step, "");
+		scalar(&w->b, g->name);
+		buf_printf(&w->b, ": [{image: '%s'}", g->selectors[0].image);
+		for (size_t k = 1; k < g->n_selectors; k++)
+			buf_printf(&w->b, ", {image: '%s', name: x}", g->selectors[k].image);
+		buf_addc(&w->b, ']');
+		end_line(w);
+	}
+}
+
+static char *write_document(uint64_t *seed, const struct policy *p)
+{
+	struct writer w = {.b = BUF_INIT, .seed = seed, .step = 1 + rnd(seed, 4), .indented = rnd(seed, 3) > 0};
+	struct buf crlf = BUF_INIT;
+	char *text;
+
+	noise(&w, 0);
+	buf_adds(&w.b, rnd(seed, 8) ? "" : "---\n");
+	buf_adds(&w.b, "weir: 1");
+	end_line(&w);
+	if (rnd(seed, 2))
+		write_groups(&w, p);
+	if (p->n_groups || rnd(seed, 2))
+		write_policy(&w, p);
+	noise(&w, 2);
+	buf_adds(&w.b, rnd(seed, 10) ? "" : "...\n");
+	text = buf_take(&w.b);
+	if (rnd(seed, 4) == 0 && text[strlen(text) - 1] == '\n')
+		text[strlen(text) - 1] = '\0';
+	if (rnd(seed, 4))
+		return text;
+	for (const char *c = text; *c; c++)
+		buf_adds(&crlf, *c == '\n' ? "\r\n" : (char[]){*c, '\0'});
+	free(text);
+	return buf_take(&crlf);
+}
+
+/* The union, by the naive reading: a list allows what either list allowed. */
+static void check_union(uint64_t *seed, const struct policy *old, const struct policy *found, const struct policy *both)
+{
+	for (unsigned i = 0; i < 60; i++) {
+		struct rnd_conn c = rnd_connection(seed, RND_GROUPS);
+		bool miss_old, miss_found, miss_both, outside;
+		const char *owner;
+		struct policy_group *in_old, *in_found;
+
+		naive_verdict(old, &c, &miss_old);
+		naive_verdict(found, &c, &miss_found);
+		naive_verdict(both, &c, &miss_both);
+		outside = strcmp(c.dst.group, "world") == 0 || strcmp(c.dst.group, "host") == 0;
+		owner = outside ? c.src.group : c.dst.group;
+		in_old = policy_find_group(old, owner);
+		in_found = policy_find_group(found, owner);
+		if (in_old && in_old->has_policy && in_found && in_found->has_policy)
+			CHECK_EQ(miss_both, miss_old && miss_found);
+		else
+			CHECK_EQ(miss_both, miss_old || miss_found);
+	}
+}
+
+static void test_random(uint64_t seed)
+{
+	for (unsigned i = 0; i < 1500; i++) {
+		struct policy *a = rnd_policy(&seed, RND_GROUPS), *found = rnd_policy(&seed, RND_GROUPS), *old, *both;
+		char *text = write_document(&seed, a);
+		struct buf out = BUF_INIT, again = BUF_INIT, added = BUF_INIT;
+		struct policy_errors errors;
+		unsigned long before = tap_failures;
+		int rc;
+
+		old = parse(text);
+		rc = policy_merge(&out, text, strlen(text), found, NULL, &errors);
+		CHECK_EQ(rc, 0);
+		if (old && rc == 0) {
+			CHECK(is_kept(text, out.data));
+			both = parse(out.data);
+			if (both) {
+				check_union(&seed, old, found, both);
+				for (size_t k = 0; k < old->n_groups; k++) {
+					if (old->groups[k].has_policy)
+						CHECK_EQ(policy_find_group(both, old->groups[k].name)->stage, old->groups[k].stage);
+				}
+			}
+			/* A second time there is nothing left to add. */
+			CHECK_EQ(policy_merge(&again, out.data, out.len, found, &added, &errors), 0);
+			CHECK_STR(again.data, out.data);
+			CHECK_EQ(added.len, 0);
+			policy_free(both);
+		}
+		if (tap_failures != before) {
+			struct buf f = BUF_INIT;
+
+			policy_emit(&f, found, NULL);
+			fprintf(stderr, "# round %u rc %d: %s\n--- before\n%s\n--- found\n%s\n--- after\n%s\n---\n", i, rc,
+				errors.n ? errors.e[0].text : "", text, f.data, out.data ? out.data : "");
+			buf_fini(&f);
+		}
+		buf_fini(&out);
+		buf_fini(&again);
+		buf_fini(&added);
+		free(text);
+		policy_free(a);
+		policy_free(found);
+		policy_free(old);
+		if (tap_failures > 3)
+			return;
+	}
+}
+
+int main(void)
+{
+	test_examples();
+	test_added();
+	test_refused();
+	test_random(tap_seed());
+	return tap_done();
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * weir policy generate: the policy that was seen, on standard output, or merged into a file that people have worked on.
+ * Learning itself is segment/learn's; here the store is read for it, and groups get the selectors of their workloads.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "segment/learn.h"
+#include "store/identity.h"
+#include "ui-cli/graph.h"
+#include "ui-cli/policy.h"
+#include "ui-cli/policy_file.h"
+#include "ui-cli/units.h"
+#include "ui-cli/verb.h"
+
+/* A group without a selector gets that of the workload at hand; later workloads of the same role say the same. */
+static int add_selector(void *arg, const struct workload *w)
+{
+	struct policy_group *g = policy_find_group(arg, w->group);
+	struct policy_selector s;
+
+	if (!g || g->n_selectors)
+		return 0;
+	policy_selector_of(&s, w);
+	return policy_add_selector(g, &s);
+}
+
+int policy_learn(struct policy **out, struct view *v, uint64_t since_ns, uint64_t until_ns, uint64_t *first_ns,
+		 uint64_t *last_ns)
+{
+	struct graph_query q = {.since_ns = since_ns, .until_ns = until_ns};
+	struct policy *p = NULL;
+	struct graph g;
+	int rc = graph_read(&g, v, &q);
+
+	if (rc < 0)
+		return rc;
+	*first_ns = g.first_ns;
+	*last_ns = g.last_ns;
+	rc = learn_policy(&p, g.edges, g.n);
+	graph_fini(&g);
+	if (rc == 0)
+		rc = store_workload_walk(v->txn, since_ns, until_ns, add_selector, p);
+	if (rc < 0) {
+		policy_free(p);
+		return rc;
+	}
+	*out = p;
+	return 0;
+}
+
+static int print_new(const struct command *c, const struct policy *p, const char *comment)
+{
+	struct buf b = BUF_INIT;
+	int rc = policy_emit(&b, p, comment);
+
+	if (rc == 0)
+		fwrite(b.data, 1, b.len, stdout);
+	buf_fini(&b);
+	return rc < 0 ? command_failed(c, "writing the policy failed: %s", strerror(-rc)) : VERB_DONE;
+}
+
+/* A file that is not there yet is simply written. */
+static int write_first(const struct command *c, const struct policy *p, const char *comment, const char *path)
+{
+	struct buf b = BUF_INIT;
+	int rc = policy_emit(&b, p, comment), status = VERB_DONE;
+	FILE *out = rc == 0 ? fopen(path, "wx") : NULL;
+
+	if (rc == 0 && (!out || fwrite(b.data, 1, b.len, out) != b.len))
+		rc = -errno;
+	if (out && fclose(out) != 0 && rc == 0)
+		rc = -errno;
+	if (rc < 0)
+		status = command_failed(c, "%s: %s", path, strerror(-rc));
+	else
+		printf("%s written: %zu groups, each new one at stage observe\n", path, p->n_groups);
+	buf_fini(&b);
+	return status;
+}
+
+static int merge_into(const struct command *c, const struct policy *p, const char *comment, const char *path)
+{
+	struct buf merged = BUF_INIT, added = BUF_INIT;
+	struct policy_errors errors = {.n = 0};
+	char *text = NULL;
+	size_t len = 0;
+	int rc = policy_file_slurp(&text, &len, path), status = VERB_DONE;
+
+	if (rc == -ENOENT)
+		return write_first(c, p, comment, path);
+	if (rc == 0)
+		rc = policy_merge(&merged, text, len, p, &added, &errors);
+	policy_file_complain(path, &errors);
+	if (rc == 0 && added.len)
+		rc = policy_file_replace(path, merged.data, merged.len);
+	if (rc < 0) {
+		status = command_failed(c, "%s was left as it is: %s", path,
+					rc == -EINVAL ? "it is no policy that can be read" :
+					rc == -ENOTSUP ? "what was found cannot be put into it mechanically" : strerror(-rc));
+		if (added.len)
+			fprintf(stderr, "to be added by hand:\n%s", added.data);
+	} else if (added.len) {
+		printf("%s: added\n%s", path, added.data);
+	} else {
+		printf("%s: nothing to add, everything that was seen is in it\n", path);
+	}
+	free(text);
+	buf_fini(&merged);
+	buf_fini(&added);
+	return status;
+}
+
+int policy_generate_verb(int argc, char **argv)
+{
+	const char *dir = STATE_DIR_DEFAULT, *path = NULL;
+	uint64_t since_ns = 0, until_ns = 0, first_ns = 0, last_ns = 0;
+	char comment[400] = "", span[160];
+	const struct option_spec options[] = {
+		OPTION_STATE(&dir), OPTION_SINCE(&since_ns), OPTION_UNTIL(&until_ns),
+		{OPTION_KIND_TEXT, 'w', "write", "FILE", "merge into FILE: nothing in it is changed or lost", &path, NULL},
+		OPTION_END};
+	const struct command c = {
+		.verb = "policy generate", .usage = "[options]", .options = options,
+		.about = "The policy that what was seen teaches: answered conversations of known direction, seen without loss. Every\n"
+			 "new group is at stage observe, which changes nothing; `weir learn` shows the evidence.\n",
+		.examples = "  weir policy generate >policy.yaml\n"
+			    "  weir policy generate --since -7d -w policy.yaml\n"};
+	struct policy *p = NULL;
+	struct operands rest;
+	struct view v;
+	int status, rc;
+
+	if (!options_parse(&c, argc, argv, &rest, &status))
+		return status;
+	status = view_open(&v, &c, dir);
+	if (status != VERB_DONE)
+		return status;
+	rc = policy_learn(&p, &v, since_ns, until_ns, &first_ns, &last_ns);
+	if (rc < 0) {
+		status = view_failed(&v, "edges", rc);
+		goto out;
+	}
+	if (first_ns == 0) {
+		status = command_failed(&c, "nothing to learn from yet: no conversation between workloads is in %s for that time", dir);
+		goto out;
+	}
+	snprintf(comment, sizeof(comment), "Learned by weir %s from flows of\n%s", PACKAGE_VERSION,
+		 units_span(first_ns, last_ns, span, sizeof(span)));
+	status = path ? merge_into(&c, p, comment, path) : print_new(&c, p, comment);
+out:
+	policy_free(p);
+	view_close(&v);
+	return status;
+}

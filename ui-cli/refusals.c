@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Refusals added up: see refusals.h. Collected in a list, sorted, then neighbours are merged. */
+#include "config.h"
+#include "ui-cli/refusals.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/rule.h"
+#include "store/history.h"
+
+#define GENERATIONS_KEPT 16
+
+struct collecting {
+	struct view *view;
+	struct refusals *out;
+	size_t max;
+};
+
+static void label_end(struct view *v, struct refusal *r, unsigned i)
+{
+	struct output_end end = {naming_workload(v->naming, v->txn, r->v.workload[i]), r->v.group[i], NULL};
+
+	if (!end.workload && !r->v.group[i][0])
+		naming_addr(v->naming, v->txn, i ? &r->v.dst : &r->v.src, r->v.first_ns, 0, &end);
+	naming_label(&end, i ? &r->v.dst : &r->v.src, r->label[i]);
+}
+
+static int on_verdict(void *arg, const struct verdict_rec *v)
+{
+	struct collecting *c = arg;
+	struct refusals *out = c->out;
+
+	if (v->kind != VERDICT_BLOCK && v->kind != VERDICT_WOULD_BLOCK)
+		return 0;
+	if (out->n == c->max) {
+		size_t max = c->max ? 2 * c->max : 64;
+		struct refusal *more = realloc(out->list, max * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		out->list = more;
+		c->max = max;
+	}
+	memset(&out->list[out->n], 0, sizeof(out->list[0]));
+	out->list[out->n].v = *v;
+	label_end(c->view, &out->list[out->n], 0);
+	label_end(c->view, &out->list[out->n], 1);
+	out->n++;
+	return 0;
+}
+
+static int compare_pair(const struct refusal *a, const struct refusal *b)
+{
+	int c = strcmp(a->label[0], b->label[0]);
+
+	if (c == 0)
+		c = addr_cmp(&a->v.src, &b->v.src);
+	if (c == 0)
+		c = strcmp(a->label[1], b->label[1]);
+	if (c == 0)
+		c = addr_cmp(&a->v.dst, &b->v.dst);
+	if (c == 0)
+		c = (int)a->v.inbound - (int)b->v.inbound;
+	if (c == 0)
+		c = (int)b->v.kind - (int)a->v.kind;
+	return c ? c : (a->v.generation > b->v.generation) - (a->v.generation < b->v.generation);
+}
+
+static int compare(const void *pa, const void *pb)
+{
+	const struct refusal *a = pa, *b = pb;
+	int c = compare_pair(a, b);
+
+	if (c == 0)
+		c = (int)a->v.proto - (int)b->v.proto;
+	return c ? c : (int)a->v.dst_port - (int)b->v.dst_port;
+}
+
+bool refusal_same_pair(const struct refusal *a, const struct refusal *b)
+{
+	return compare_pair(a, b) == 0;
+}
+
+static void merge(struct refusal *sum, const struct refusal *more)
+{
+	sum->v.count += more->v.count;
+	if (more->v.first_ns < sum->v.first_ns)
+		sum->v.first_ns = more->v.first_ns;
+	if (more->v.last_ns > sum->v.last_ns)
+		sum->v.last_ns = more->v.last_ns;
+	if (!sum->v.sampled && more->v.sampled) {
+		sum->v.sampled = 1;
+		sum->v.src_port = more->v.src_port;
+	}
+}
+
+int refusals_read(struct refusals *out, struct view *v, uint64_t since_ns, uint64_t until_ns)
+{
+	struct refusals r = {0};
+	struct collecting c = {v, &r, 0};
+	int rc = store_verdict_walk(v->txn, since_ns, until_ns, on_verdict, &c);
+	size_t used = 0;
+
+	if (rc < 0) {
+		refusals_fini(&r);
+		return rc;
+	}
+	if (r.n)
+		qsort(r.list, r.n, sizeof(*r.list), compare);
+	for (size_t i = 0; i < r.n; i++) {
+		if (used && compare(&r.list[used - 1], &r.list[i]) == 0)
+			merge(&r.list[used - 1], &r.list[i]);
+		else
+			r.list[used++] = r.list[i];
+	}
+	r.n = used;
+	for (size_t i = 0; i < r.n; i++)
+		r.list[i].fresh = r.list[i].v.count;
+	*out = r;
+	return 0;
+}
+
+void refusals_fini(struct refusals *r)
+{
+	free(r->list);
+	*r = (struct refusals){0};
+}
+
+void refusals_compare(struct refusals *now, const struct refusals *before)
+{
+	for (size_t i = 0; i < now->n; i++) {
+		const struct refusal *old = before->n ? bsearch(&now->list[i], before->list, before->n, sizeof(*before->list),
+								compare) : NULL;
+		uint64_t told = old ? old->v.count : 0;
+
+		now->list[i].fresh = now->list[i].v.count > told ? now->list[i].v.count - told : 0;
+	}
+}
+
+struct refusal_rules {
+	struct {
+		uint64_t generation;
+		struct ruleset rs;
+		bool there, known;
+	} slot[GENERATIONS_KEPT];
+};
+
+int refusal_rules_new(struct refusal_rules **out)
+{
+	*out = calloc(1, sizeof(**out));
+	return *out ? 0 : -ENOMEM;
+}
+
+void refusal_rules_free(struct refusal_rules *r)
+{
+	for (size_t i = 0; r && i < GENERATIONS_KEPT; i++) {
+		if (r->slot[i].there)
+			ruleset_fini(&r->slot[i].rs);
+	}
+	free(r);
+}
+
+const struct ruleset *refusal_rules_get(struct refusal_rules *r, struct store_txn *t, uint64_t generation)
+{
+	size_t i = (size_t)(generation % GENERATIONS_KEPT);
+	struct generation g;
+
+	if (!r->slot[i].known || r->slot[i].generation != generation) {
+		if (r->slot[i].there)
+			ruleset_fini(&r->slot[i].rs);
+		r->slot[i].known = true;
+		r->slot[i].generation = generation;
+		r->slot[i].there = store_generation_get(t, generation, &g) == 0 &&
+				   ruleset_decode(&r->slot[i].rs, g.ruleset, g.ruleset_len) == 0;
+	}
+	return r->slot[i].there ? &r->slot[i].rs : NULL;
+}
+
+void refusal_explain(struct buf *b, const struct refusal *r, const struct ruleset *rs)
+{
+	struct eval_end src = {r->v.src, r->v.group[0]}, dst = {r->v.dst, r->v.group[1]};
+	struct eval_names names = {r->v.workload[0] ? r->label[0] : NULL, r->v.workload[1] ? r->label[1] : NULL, 0, 0};
+
+	if (rs)
+		eval_explain(b, rs, &src, &dst, r->v.proto, r->v.dst_port, &names);
+}
