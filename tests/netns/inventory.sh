@@ -37,16 +37,15 @@ short_life() { # name, veth, address
 }
 
 hundred() { # prefix: ten at a time
+	jobs=''
 	for i in $(seq 1 100); do
 		short_life "$P-$1$i" "$1$i" "10.77.1.$i/16" &
-		[ $((i % 10)) = 0 ] && wait_short
-	done
-	wait_short
-}
-
-wait_short() {
-	for job in $(jobs -p); do
-		[ "$job" = "$WATCH" ] || wait "$job"
+		jobs="$jobs $!"
+		if [ $((i % 10)) = 0 ]; then
+			# shellcheck disable=SC2086
+			wait $jobs
+			jobs=''
+		fi
 	done
 }
 
