@@ -10,11 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/proto.h"
 #include "common/timefmt.h"
 #include "daemon/engine_impl.h"
 #include "segment/eval.h"
 #include "store/flows.h"
 #include "store/history.h"
+
+#define PROTO_IGMP 2
 
 int engine_new(struct engine **out, struct store *store, const struct engine_options *o)
 {
@@ -180,6 +183,15 @@ static bool follow_up(struct engine *e, struct flow_rec *f, struct names_end end
 	return true;
 }
 
+/* What hosts say on a link to keep it going (RFC 4861, RFC 3810, RFC 3376): kept as flows, but nobody's traffic with
+ * anybody, so no edge. */
+static bool is_housekeeping(const struct flow_rec *f)
+{
+	uint16_t type = f->port[1];
+
+	return f->proto == PROTO_IGMP || (f->proto == PROTO_ICMP6 && ((type >= 130 && type <= 137) || type == 143));
+}
+
 void engine_write(struct engine *e, struct flow_rec *f, const struct names_end found_end[2])
 {
 	struct names_end end[2] = {found_end[0], found_end[1]};
@@ -197,7 +209,8 @@ void engine_write(struct engine *e, struct flow_rec *f, const struct names_end f
 		f->verdict = last.verdict;
 	fold = (struct fold_flow){f, again ? &last : NULL, end[0].group, end[1].group, ledger_complete(e, f),
 				  answer_of(e, &f->addr[1])};
-	fold_add(e->fold, &fold);
+	if (!is_housekeeping(f))
+		fold_add(e->fold, &fold);
 	if (!again) {
 		e->stats.flows++;
 		e->stats.unnamed += end[0].late + end[1].late;

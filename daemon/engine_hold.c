@@ -15,7 +15,8 @@
 #include "store/flows.h"
 
 #define HELD_MAX 65536u
-#define ASKED_MAX 8192u /* beyond this many that wait, nobody is asked */
+#define ASKS_MAX 5000u   /* questions to conntrack between two releases (about a second) */
+#define ASKS_CHEAP 1000u /* of which for flows that most likely have nothing to tell */
 
 static void write_bytes(struct engine *e, const void *data, size_t len)
 {
@@ -74,6 +75,7 @@ void hold_free(struct engine *e)
 
 void engine_release(struct engine *e, uint64_t now_ns, bool everything)
 {
+	e->asks = 0;
 	while (e->held && (everything || e->held->due_ns <= now_ns))
 		release_first(e);
 }
@@ -111,12 +113,14 @@ bool hold_inherit(struct flow_rec *f, const struct flow_rec *last)
 
 bool hold_wants_origin(struct engine *e, const struct flow_rec *f, const struct names_end end[2])
 {
-	/* Between two workloads nothing is translated; to or from outside, a published port may have been. */
-	bool outside = proto_has_ports(f->proto) && !end[0].workload != !end[1].workload;
+	/* A published port is mostly used from outside; between workloads it can be, so that is asked while it is cheap. */
+	bool outside = !end[0].workload != !end[1].workload;
+	unsigned most = f->direction == FLOW_DIR_UNKNOWN || outside ? ASKS_MAX : ASKS_CHEAP;
 	struct flow_rec last;
 
-	if (!e->o.ask || e->stats.held >= ASKED_MAX || (f->direction != FLOW_DIR_UNKNOWN && !outside))
+	if (!e->o.ask || !(end[0].workload || end[1].workload) || !proto_has_ports(f->proto) || e->asks >= most)
 		return false;
+	e->asks++;
 	return !engine_txn(e) || store_flow_get(e->txn, f->start_ns, f->id, &last) != 0;
 }
 

@@ -38,6 +38,7 @@ struct engine {
 	struct fold *fold;
 	struct held *held, **held_end;
 	uint64_t last_token;
+	unsigned asks; /* since the last release */
 	struct policy *policy;
 	struct ruleset *ruleset;
 	bool lapsed;
