@@ -17,6 +17,7 @@ const struct verb verb_table[] = {
 	{"flows", verb_flows, "conversations, one a line"},
 	{"map", verb_map, "who talks to whom, over what"},
 	{"who", verb_who, "which workload had an address, now or then"},
+	{"trace", verb_trace, "whom a workload could have reached, or been reached by"},
 	{"learn", verb_learn, "the edges as evidence for a policy, and how ready each group is"},
 	{"policy", verb_policy, "generate, check, diff or export the policy document"},
 	{"plan", verb_plan, "what applying a policy would change, and whom it would have hurt"},

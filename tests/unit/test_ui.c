@@ -85,7 +85,7 @@ static const struct {
 	{"replay.txt", 3, {"replay", "--state", SHOP, NARROW}},
 	{"replay.json", 3, {"replay", "--state", SHOP, NARROW, "-o", "json"}},
 	{"explain_document.txt", 0, {"explain", "--state", SHOP, "intruder", "shop/web", "80", "-p", NARROW}},
-	{"status_down.txt", 1, {"status", "--state", SHOP}},
+	{NULL, 1, {"status", "--state", SHOP}},
 	{"policy_export.yaml", 0, {"policy", "export", "--state", SHOP}},
 	{"explain_miss.txt", 0, {"explain", "--state", SHOP, "intruder", "shop-db-1", "6379/tcp"}},
 	{"explain_allow.txt", 0, {"explain", "--state", SHOP, "shop/web", "10.0.3.5", "5432"}},
