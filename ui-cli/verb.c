@@ -16,6 +16,7 @@ const struct verb verb_table[] = {
 	{"read", verb_read, "capture files through the same pipeline"},
 	{"flows", verb_flows, "conversations, one a line"},
 	{"map", verb_map, "who talks to whom, over what"},
+	{"top", verb_top, "the busiest edges now, live"},
 	{"who", verb_who, "which workload had an address, now or then"},
 	{"trace", verb_trace, "whom a workload could have reached, or been reached by"},
 	{"learn", verb_learn, "the edges as evidence for a policy, and how ready each group is"},
