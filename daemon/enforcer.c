@@ -424,9 +424,9 @@ static int set_up(struct enforcer *e)
 	rc = enforcer_inventory_open(e);
 	if (rc)
 		log_err("the host's links cannot be read: %s", strerror(-rc));
-	else
-		rc = sandbox_filter_parent();
-	return rc;
+	if (!rc)
+		rc = sandbox_parent_open();
+	return rc ? rc : sandbox_filter_parent();
 }
 
 int daemon_run(const struct settings *s)

@@ -50,7 +50,8 @@ const struct nft_shape nft_shape_miss_icmp4 = {
 const struct nft_shape nft_shape_miss_icmp6 = {
 	.key_type = CONCAT(0, NFT_TYPE_IP6ADDR, NFT_TYPE_IP6ADDR, NFT_TYPE_ICMP6), .key_len = 36, MISS_SHAPE};
 const struct nft_shape nft_shape_settling = {.key_type = NFT_TYPE_NFPROTO, .key_len = 1, .flags = NFT_SET_TIMEOUT};
-const struct nft_shape nft_shape_bridges = {.key_type = NFT_TYPE_IFNAME, .key_len = 16, .ours = true};
+const struct nft_shape nft_shape_bridges = {.key_type = NFT_TYPE_IFNAME, .key_len = 16, .host_order = true,
+					    .ours = true};
 
 struct nft_set *nft_build_set(struct nft_model *m, const char *base, const char *suffix, const struct nft_shape *shape,
 			      const char *comment)
