@@ -59,6 +59,7 @@ static const struct {
 	{"map.txt", 0, {"map", "--state", SHOP}},
 	{"map_lossy.txt", 0, {"map", "--state", LOSSY}},
 	{"map_workload.txt", 0, {"map", "--state", SHOP, "--by", "workload"}},
+	{"map_address.txt", 0, {"map", "--state", SHOP, "--by", "address", "port 5432"}},
 	{"map_filter.txt", 0, {"map", "--state", SHOP, "src.group == busybox"}},
 	{"map.json", 0, {"map", "--state", SHOP, "-o", "json"}},
 	{"map.dot", 0, {"map", "--state", SHOP, "-o", "dot"}},
