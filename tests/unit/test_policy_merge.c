@@ -455,7 +455,7 @@ static void test_mutated(uint64_t seed)
 				len--;
 				break;
 			default:
-				memcpy(text + at, text + rnd(&seed, (unsigned)len - 3), 3);
+				memmove(text + at, text + rnd(&seed, (unsigned)len - 3), 3);
 			}
 		}
 		rc = policy_merge(&out, text, len, found, NULL, &errors);
