@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Fuzzes the policy document: whatever is read must be written, read back and mean the same; it must survive compiling and the
- * encoding of rulesets; and what can be merged into must keep every byte and mean old plus found. Anything else aborts.
+ * Fuzzes the policy document: whatever is read must be written, read back and mean the same; it must survive compiling
+ * and the encoding of rulesets; and what can be merged into must keep every byte and mean old plus found. Anything else
+ * aborts.
  */
 #include "config.h"
 
@@ -13,9 +14,11 @@
 #include "segment/policy.h"
 #include "tests/fuzz/fuzz.h"
 
-static const char found_text[] = "weir: 1\ngroups: {a: {image: x}, c: {name: 'y*'}}\npolicy:\n  a:\n    inbound:\n"
-				 "      - {from: b, ports: [80/tcp, 443/tcp]}\n      - {from: world, ports: [80/tcp]}\n    outbound:\n"
-				 "      - {to: world, ports: [443/tcp], names: [x.example]}\n  shop/web: {inbound: [{from: c, ports: [1/udp]}]}\n";
+static const char found_text[] =
+	"weir: 1\ngroups: {a: {image: x}, c: {name: 'y*'}}\npolicy:\n  a:\n    inbound:\n"
+	"      - {from: b, ports: [80/tcp, 443/tcp]}\n      - {from: world, ports: [80/tcp]}\n    outbound:\n"
+	"      - {to: world, ports: [443/tcp], names: [x.example]}\n  shop/web: {inbound: [{from: c, ports: "
+	"[1/udp]}]}\n";
 
 static void must(bool ok)
 {
