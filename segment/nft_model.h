@@ -70,7 +70,8 @@ struct nft_chain {
 struct nft_shape {
 	uint32_t key_type, key_len, flags, size;
 	uint64_t timeout_ms;
-	bool verdicts; /* a verdict map */
+	bool verdicts;   /* a verdict map */
+	bool host_order; /* the key is text or a number in host order */
 	bool ours;     /* elements are the program's to add and remove; else they come and go by themselves */
 };
 

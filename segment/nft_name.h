@@ -25,6 +25,7 @@ void nft_name_comment(char *out, size_t size, const char *text);
 #define NFT_USERDATA_LEN 256
 struct nft_note {
 	char comment[NFT_COMMENT_LEN];
+	bool host_order; /* of a set: its key is no big-endian number, which nft must know to print it */
 	char group[GROUP_STRLEN];
 	uint8_t list, stage, tag;
 	uint32_t id;

@@ -94,6 +94,8 @@ static void print_folded(struct listing *l, const struct refusal *r, size_t n)
 	if (listed) {
 		print_row(l, r, units_plural(listed, "service", "services", text), count, first_ns, last_ns);
 		table_note(l->table, TABLE_DIM, list.data);
+		if (!l->brief)
+			table_note(l->table, TABLE_DIM, "for the first of them, and likewise for the others:");
 		print_why(l, r);
 	}
 	buf_fini(&list);

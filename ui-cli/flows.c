@@ -88,7 +88,7 @@ static void table_row(struct listing *l, const struct flow_rec *f, const struct 
 	char text[NAMING_LABEL_STRLEN], small[UNITS_STRLEN];
 	bool guess;
 
-	table_cell(l->table, TABLE_DIM, units_clock(f->start_ns, l->now_ns, small));
+	table_cell(l->table, TABLE_DIM, units_clock_ms(f->start_ns, l->now_ns, small));
 	table_cell(l->table, TABLE_PLAIN, end_text(l, f, end, 0, text));
 	table_cell(l->table, TABLE_DIM, f->direction == FLOW_DIR_UNKNOWN ? "--" : "->");
 	table_cell(l->table, TABLE_PLAIN, end_text(l, f, end, 1, text));

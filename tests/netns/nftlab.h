@@ -18,6 +18,7 @@ struct nftlab {
 	/* what was reported since nftlab_forget */
 	struct verdict_rec recs[NFTLAB_RECS]; /* one per kind, addresses and service; counts added up */
 	size_t n_recs;
+	uint64_t total[VERDICT_BLOCK + 1], unplaced; /* packets by kind; those without addresses */
 	unsigned samples, repairs, expiries;
 	int repair_rc;
 	uint64_t gap_ns;

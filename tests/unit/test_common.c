@@ -49,6 +49,8 @@ static void test_prefix(void)
 	CHECK(prefix_contains(&p, &in));
 	CHECK_EQ(prefix_parse(&p, "fd00::/8"), 0);
 	CHECK(!prefix_contains(&p, &in));
+	CHECK_EQ(prefix_parse(&p, "::/0"), 0);
+	CHECK(!prefix_contains(&p, &in));
 }
 
 static void test_service(void)
