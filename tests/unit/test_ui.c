@@ -143,8 +143,7 @@ static int run(const char *const *args, const char *path)
 			_exit(99);
 		setvbuf(stdout, NULL, _IOLBF, 0); /* keep complaints in their place */
 		status = verb_main(argc, argv);
-		fflush(NULL);
-		_exit(status);
+		exit(status); /* as main does: with what a leak checker has to say */
 	}
 	for (int i = 0; i < argc; i++)
 		free(argv[i]);
