@@ -18,6 +18,8 @@
 #include "common/timefmt.h"
 #include "netlink/nl_impl.h"
 
+#define LOST_WAIT_NS 10000000 /* the kernel queues its answers before it returns from the send */
+
 struct nl_batch {
 	uint8_t *data;
 	size_t len, cap;
@@ -129,6 +131,7 @@ int nl_batch_send(struct nl *s, struct nl_batch *b, char *error, size_t size)
 	uint64_t deadline = time_mono_ns() + (uint64_t)NL_TIMEOUT_MS * 1000000;
 	uint32_t first = number(s, b), index;
 	int rc, first_error = 0;
+	bool lost = false;
 	size_t len;
 
 	rc = b->n < 3 ? 0 : send_whole(s, b); /* two are only the marks */
@@ -138,10 +141,17 @@ int nl_batch_send(struct nl *s, struct nl_batch *b, char *error, size_t size)
 		const struct nlmsghdr *h = (const void *)s->in;
 		int left;
 
-		rc = nl_receive(s, deadline, &len);
+		rc = nl_receive(s, lost ? time_mono_ns() + LOST_WAIT_NS : deadline, &len);
+		if (rc == -ENOBUFS) { /* so many errors that some were dropped; the first ones are still queued */
+			lost = true;
+			continue;
+		}
 		if (rc < 0) {
+			rc = lost && rc == -ETIMEDOUT ? -ENOBUFS : rc;
+			if (first_error)
+				return first_error;
 			snprintf(error, size, "waiting for the kernel's answer to a transaction: %s", strerror(-rc));
-			return first_error ? first_error : rc;
+			return rc;
 		}
 		for (left = (int)len; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
 			index = h->nlmsg_seq - first;
@@ -149,7 +159,7 @@ int nl_batch_send(struct nl *s, struct nl_batch *b, char *error, size_t size)
 				continue;
 			rc = nl_error_of(s, h);
 			/* An error of the opening mark is about the transaction and may be all that comes. */
-			done = done || index + 2 >= b->n || (index == 0 && rc < 0);
+			done = done || index + 2 >= b->n || (index == 0 && rc < 0) || (lost && rc < 0);
 			if (rc == 0 || first_error)
 				continue;
 			first_error = rc;

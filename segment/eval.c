@@ -70,6 +70,17 @@ static bool service_match(const struct rule *r, uint8_t proto, uint16_t port_or_
 	return false;
 }
 
+bool eval_is_needed(const char *src_group, uint8_t proto, uint16_t type)
+{
+	bool host = src_group && strcmp(src_group, GROUP_HOST) == 0;
+
+	if (proto == PROTO_ICMP)
+		return host && (type == 3 || type == 11 || type == 12);
+	if (proto != PROTO_ICMP6)
+		return false;
+	return (type >= 130 && type <= 136) || type == 143 || (host && type >= 1 && type <= 4);
+}
+
 void eval(struct eval_result *out, const struct ruleset *rs, const struct eval_end *src, const struct eval_end *dst,
 	  uint8_t proto, uint16_t port_or_type)
 {
@@ -79,6 +90,9 @@ void eval(struct eval_result *out, const struct ruleset *rs, const struct eval_e
 	memset(out, 0, sizeof(*out));
 	out->verdict = VERDICT_ALLOW;
 	out->inbound = !is_outside(group_of(dst));
+	out->group = -1;
+	if (eval_is_needed(src->group, proto, port_or_type))
+		return;
 	out->group = ruleset_find_group(rs, group_of(out->inbound ? dst : src));
 	if (out->group < 0)
 		return;

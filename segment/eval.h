@@ -4,7 +4,8 @@
  * kernel. Also explanation: for a miss, the nearest allow rule, the field that failed, and the smallest edit.
  *
  * Which list decides: towards a group, the inbound list of that group; towards world or host, the outbound list of the group
- * it comes from. A group that has no policy lets everything through, and so does stage observe.
+ * it comes from. A group that has no policy lets everything through, and so does stage observe. What no host can do without
+ * passes always (eval_is_needed).
  */
 #ifndef WEIR_SEGMENT_EVAL_H
 #define WEIR_SEGMENT_EVAL_H
@@ -37,6 +38,10 @@ static inline bool eval_is_miss(const struct eval_result *r)
 {
 	return r->group >= 0 && !r->rule;
 }
+
+/* IPv6 neighbour discovery and multicast membership (RFC 4861, 2710, 3810), without which no IPv6 address works, and ICMP errors
+ * of the host itself, among them those that answer a refusal: no list decides on them, here as in the kernel. */
+bool eval_is_needed(const char *src_group, uint8_t proto, uint16_t type);
 
 /* Does the rule name that peer (the source for an inbound rule, the destination for an outbound one)? */
 bool eval_peer_match(const struct rule *r, const struct eval_end *peer);

@@ -77,7 +77,9 @@ static void say_verdict(struct story *s)
 	if (!group) {
 		const char *who = group_of(r->inbound ? s->dst : s->src);
 
-		if (s->rs->generation == 0)
+		if (eval_is_needed(s->src->group, s->proto, s->port))
+			buf_adds(b, "allowed always: no network works without it, so no list decides on it.\n");
+		else if (s->rs->generation == 0)
 			buf_adds(b, "allowed: no policy is in force.\n");
 		else if (!r->inbound && (strcmp(who, GROUP_WORLD) == 0 || strcmp(who, GROUP_HOST) == 0))
 			buf_adds(b, "allowed: neither end is a workload, so weir has no say.\n");

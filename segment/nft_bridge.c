@@ -160,18 +160,26 @@ int nft_bridges_read(struct nft *n, const struct nft_model *held)
 }
 
 /* ---- the promises ------------------------------------------------------------------------------------------------ */
-/* Connections that ran through the bridge unseen are older than what will now be seen of them. */
-static int settle_again(struct nft *n, char *error)
+/* Writes all of the memory into the table. And connections that ran through the bridge unseen are older than what will now be
+ * seen of them: they are taken as they are. */
+static int write_memory(struct nft *n, char *error)
 {
+	struct nft_model m = {0};
 	struct nft_change c = {0};
-	int rc = nft_change_start(&c, 0);
+	struct nft_set *s = nft_model_set(&m, NFT_SET_BRIDGES, &nft_shape_bridges);
+	int rc = s ? nft_bridges_build(&m, n) : -ENOMEM;
 
+	if (rc == 0)
+		rc = nft_change_start(&c, 0);
 	if (rc == 0) {
+		nft_change_flush(&c, NFT_SET_BRIDGES);
+		nft_change_elems(&c, NFT_SET_BRIDGES, &nft_shape_bridges, s->elems, s->n_elems, true);
 		nft_change_flush(&c, NFT_SET_SETTLING);
 		nft_change_settle(&c);
 		rc = nft_change_commit(&c, n->nl, error, NFT_ERROR_STRLEN);
 	}
 	nft_change_fini(&c);
+	nft_model_fini(&m);
 	return rc;
 }
 
@@ -196,10 +204,8 @@ int nft_bridge_hook(struct nft *n, uint32_t ifindex, const char *name, char *err
 	if (rc < 0 || ((all4 == 1 || s.v4) && (all6 == 1 || s.v6)))
 		goto out;
 	rc = remember(n, ifindex, name, &s);
-	if (rc > 0)
-		rc = nft_sync(n, NULL, error);
-	if (rc == 0)
-		rc = settle_again(n, error);
+	if (rc >= 0)
+		rc = write_memory(n, error);
 	if (rc == 0)
 		rc = set(route, ifindex, s.v4 || all4 != 1, s.v6 || all6 != 1);
 out:
@@ -234,5 +240,5 @@ int nft_bridge_restore_all(struct nft *n, char *error)
 	if (rc < 0 || first < 0)
 		return rc < 0 ? rc : first;
 	n->n_bridges = 0;
-	return n->have_rs ? nft_sync(n, NULL, error) : 0;
+	return n->about.generation ? write_memory(n, error) : 0;
 }

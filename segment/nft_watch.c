@@ -122,7 +122,7 @@ int nft_watch_dispatch(struct nft *n, const struct nft_events *ev)
 	if (n->about.generation == 0)
 		return 0;
 	/* An adopted table of which nobody has said yet what it should be: only nft_apply can tell. */
-	rc = n->have_rs ? nft_sync(n, &changed, error) : -ENODATA;
+	rc = nft_sync(n, &changed, error);
 	if (rc == 0 && changed == 0)
 		return 0;
 	if (rc < 0 && error[0])

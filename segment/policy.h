@@ -58,7 +58,7 @@ struct policy {
 
 #define POLICY_ERRORS_MAX 20
 struct policy_error {
-	uint32_t line, column; /* from 1; 0: the document as a whole */
+	uint32_t line, column; /* from 1; 0: the document, or the line, as a whole */
 	bool warning;          /* the document can be used all the same */
 	char text[240];        /* what, and what to do */
 };

@@ -22,7 +22,10 @@ void policy_emit_comment_text(struct buf *b, const char *text, size_t len)
 		bool sep = (c == 0xc2 && i + 1 < len && (unsigned char)text[i + 1] < 0xa0) ||
 			   (c == 0xe2 && i + 2 < len && (unsigned char)text[i + 1] == 0x80 && ((unsigned char)text[i + 2] & 0xfe) == 0xa8);
 
-		if (c < 0x20 || c == 0x7f || i >= bad) {
+		if (i == bad) {
+			buf_addc(b, '?');
+			bad = i + 1 + policy_text_bad_utf8(text + i + 1, len - i - 1);
+		} else if (c < 0x20 || c == 0x7f) {
 			buf_addc(b, '?');
 		} else if (sep) {
 			buf_addc(b, '?');

@@ -35,9 +35,10 @@ static bool glob_match(const char *pattern, const char *text, size_t len)
 	return *pattern == '\0';
 }
 
+/* What is asked for must be there: "*" is any value, not none. */
 static bool field_match(const char *pattern, const char *text)
 {
-	return pattern[0] == '\0' || glob_match(pattern, text, strlen(text));
+	return pattern[0] == '\0' || (text[0] && glob_match(pattern, text, strlen(text)));
 }
 
 /* Docker's own registry may be left out: "docker.io/library/nginx" is "nginx". */

@@ -18,6 +18,7 @@
 void policy_complain(struct policy_errors *errors, bool warning, uint32_t line, uint32_t column, const char *fmt, ...)
 {
 	struct policy_error *e = NULL;
+	char text[sizeof(e->text)];
 	va_list ap;
 
 	if (!warning)
@@ -39,8 +40,10 @@ void policy_complain(struct policy_errors *errors, bool warning, uint32_t line, 
 	e->column = column;
 	e->warning = warning;
 	va_start(ap, fmt);
-	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	/* What is quoted from the document may be cut inside a character. */
+	policy_text_show(e->text, sizeof(e->text), text, strlen(text));
 }
 
 void policy_error_format(struct buf *b, const struct policy_error *e, const char *file)
@@ -48,7 +51,11 @@ void policy_error_format(struct buf *b, const struct policy_error *e, const char
 	if (file)
 		buf_printf(b, "%s: ", file);
 	if (e->line)
-		buf_printf(b, "line %u, column %u: ", e->line, e->column);
+		buf_printf(b, "line %u", e->line);
+	if (e->line && e->column)
+		buf_printf(b, ", column %u", e->column);
+	if (e->line)
+		buf_adds(b, ": ");
 	buf_printf(b, "%s: %s", e->warning ? "warning" : "error", e->text);
 }
 
@@ -90,7 +97,7 @@ const char *policy_nearest(const char *written, const char *const *words)
 {
 	const char *best = NULL;
 	size_t len = strlen(written);
-	unsigned best_d = len < 4 ? 2 : len < 8 ? 3 : 4; /* must be nearer than this */
+	unsigned best_d = len < 2 ? 1 : len < 4 ? 2 : len < 8 ? 3 : 4; /* must be nearer than this */
 
 	for (; *words; words++) {
 		unsigned d = distance(written, *words);
@@ -134,7 +141,7 @@ size_t policy_text_bad_utf8(const char *text, size_t len)
 
 const char *policy_text_show(char *out, size_t size, const char *text, size_t len)
 {
-	size_t n = 0, bad = policy_text_bad_utf8(text, len);
+	size_t n = 0, whole = len, bad = policy_text_bad_utf8(text, len);
 	bool cut = len > size - 1;
 
 	if (cut)
@@ -145,7 +152,9 @@ const char *policy_text_show(char *out, size_t size, const char *text, size_t le
 	for (; n < len; n++) {
 		unsigned char c = (unsigned char)text[n];
 
-		out[n] = c < 0x20 || c == 0x7f || n >= bad ? '?' : (char)c;
+		out[n] = c < 0x20 || c == 0x7f || n == bad ? '?' : (char)c;
+		if (n == bad)
+			bad = n + 1 + policy_text_bad_utf8(text + n + 1, whole - n - 1);
 	}
 	out[n] = '\0';
 	if (cut)

@@ -201,7 +201,7 @@ static int check_event(struct tree *t, const yaml_event_t *ev)
 
 	switch (ev->type) {
 	case YAML_ALIAS_EVENT:
-		policy_complain(t->errors, false, line, column, "alias *%s: write the value out, a policy says what it means",
+		policy_complain(t->errors, false, line, column, "alias *%.40s: write the value out, a policy says what it means",
 				(const char *)ev->data.alias.anchor);
 		return -EINVAL;
 	case YAML_SCALAR_EVENT:
@@ -220,9 +220,9 @@ static int check_event(struct tree *t, const yaml_event_t *ev)
 		return 0;
 	}
 	if (anchor)
-		policy_complain(t->errors, false, line, column, "anchor &%s: anchors are not used here; remove it", (const char *)anchor);
+		policy_complain(t->errors, false, line, column, "anchor &%.40s: anchors are not used here; remove it", (const char *)anchor);
 	else if (tag)
-		policy_complain(t->errors, false, line, column, "tag %s: tags are not used here; remove it", (const char *)tag);
+		policy_complain(t->errors, false, line, column, "tag %.60s: tags are not used here; remove it", (const char *)tag);
 	if (ev->type == YAML_SCALAR_EVENT && memchr(ev->data.scalar.value, '\0', ev->data.scalar.length)) {
 		policy_complain(t->errors, false, line, column, "\\0 inside a text: remove it");
 		return -EINVAL;

@@ -57,6 +57,8 @@ static void test_decide(void)
 	CHECK_EQ(learn_decide(&e), LEARN_DIRECTION);
 	e = edge("world", "host", 6, 22, 10);
 	CHECK_EQ(learn_decide(&e), LEARN_SELF);
+	e = edge("a", "b", 58, 135, 10); /* neighbour discovery needs no rule */
+	CHECK_EQ(learn_decide(&e), LEARN_SELF);
 	e = edge("world", "b", 6, 22, 10);
 	CHECK_EQ(learn_decide(&e), LEARN_ALLOW);
 	e = edge("a", "host", 17, 53, 10);

@@ -428,11 +428,65 @@ static void test_random(uint64_t seed)
 	}
 }
 
+/* Documents with bytes changed, lost and doubled: read or refused, never worse; what can be merged into keeps its bytes. */
+static void test_mutated(uint64_t seed)
+{
+	static const char bytes[] = "{}[]:,-#&*!|>'\"%@` \t\n\r~?a0/.\xc2\x85\xff";
+	struct policy *found = parse(found_text);
+	unsigned merged = 0;
+
+	for (unsigned i = 0; i < 4000 && tap_failures == 0; i++) {
+		struct policy *a = rnd_policy(&seed, 5);
+		char *text = write_document(&seed, a);
+		struct buf out = BUF_INIT;
+		struct policy_errors errors;
+		size_t len = strlen(text);
+		int rc;
+
+		for (unsigned k = 1 + rnd(&seed, 3); k > 0 && len > 4; k--) {
+			size_t at = rnd(&seed, (unsigned)len - 3);
+
+			switch (rnd(&seed, 3)) {
+			case 0:
+				text[at] = bytes[rnd(&seed, sizeof(bytes) - 1)];
+				break;
+			case 1:
+				memmove(text + at, text + at + 1, len - at);
+				len--;
+				break;
+			default:
+				memcpy(text + at, text + rnd(&seed, (unsigned)len - 3), 3);
+			}
+		}
+		rc = policy_merge(&out, text, len, found, NULL, &errors);
+		CHECK(rc == 0 || rc == -EINVAL || rc == -ENOTSUP);
+		CHECK_EQ(rc != 0, errors.fatal);
+		for (size_t k = 0; k < errors.n && k < POLICY_ERRORS_MAX; k++)
+			CHECK(errors.e[k].text[0] != '\0');
+		if (rc == 0) {
+			merged++;
+			CHECK(is_kept(text, out.data));
+		}
+		if (tap_failures)
+			fprintf(stderr, "# rc %d: %s\n--- before\n%s\n--- after\n%s\n---\n", rc, errors.n ? errors.e[0].text : "", text,
+				out.data ? out.data : "");
+		buf_fini(&out);
+		free(text);
+		policy_free(a);
+	}
+	CHECK(merged > 100);
+	policy_free(found);
+}
+
 int main(void)
 {
+	uint64_t seed = tap_seed();
+
+
 	test_examples();
 	test_added();
 	test_refused();
-	test_random(tap_seed());
+	test_random(seed);
+	test_mutated(seed + 1);
 	return tap_done();
 }

@@ -238,6 +238,8 @@ static void test_explain(void)
 		      "has no policy in generation 7.\n");
 	check_explain(&rs, out, out, 6, 80, NULL, "203.0.113.7 (world) to 203.0.113.7 (world), 80/tcp: allowed: neither end is a workload, so "
 		      "weir has no say.\n");
+	check_explain(&rs, db, web, 58, 135, NULL, "10.0.3.9 (shop/db) to 10.0.3.7 (shop/web), neighbour-solicitation/icmpv6: allowed always: no network "
+		      "works without it, so no list decides on it.\n");
 	check_explain(&none, web, db, 6, 80, NULL, "10.0.3.7 (shop/web) to 10.0.3.9 (shop/db), 80/tcp: allowed: no policy is in force.\n");
 	ruleset_fini(&rs);
 	ruleset_fini(&none);
