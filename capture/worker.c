@@ -169,13 +169,13 @@ static void on_frame(void *arg, const uint8_t *data, uint32_t caplen, uint32_t w
 		return;
 	}
 	if (proto_is_icmp(p.proto) && decode_icmp_is_error(p.proto, p.icmp_type)) {
-		batch_flush(w); /* what it quotes may still be waiting */
+		packet_batch_flush(w); /* what it quotes may still be waiting */
 		track_icmp_error(w, &p);
 	}
 	if (!is_mine(w, p.addr))
 		return;
 	count_packet(w, wirelen);
-	batch_packet(w, &p, wirelen, time_ns);
+	packet_batch_take(w, &p, wirelen, time_ns);
 }
 
 static bool iface_grow(struct worker *w)
@@ -248,7 +248,7 @@ int worker_read_file(struct worker *w, const char *path, int fd, unsigned file_n
 	w->current->source = s;
 	do {
 		rc = source_read(s, READ_BATCH, on_frame, w, error);
-		batch_flush(w);
+		packet_batch_flush(w);
 		report_sweep(w, SWEEP_STEPS_BATCH);
 		report_coverage(w, false);
 	} while (rc >= 0);
@@ -315,7 +315,7 @@ static int iface_drain(struct worker *w, struct iface *i, char *error)
 
 	w->current = i;
 	n = source_read(i->source, LIVE_BATCH, on_frame, w, error);
-	batch_flush(w);
+	packet_batch_flush(w);
 	return n;
 }
 

@@ -101,8 +101,8 @@ void track_key(struct flow_key *k, const struct packet *p);
 void track_icmp_error(struct worker *w, const struct packet *p);
 
 /* batch.c: takes a decoded packet, which will be tracked soon, in order; flush: now. */
-void batch_packet(struct worker *w, const struct packet *p, uint32_t wirelen, uint64_t time_ns);
-void batch_flush(struct worker *w);
+void packet_batch_take(struct worker *w, const struct packet *p, uint32_t wirelen, uint64_t time_ns);
+void packet_batch_flush(struct worker *w);
 
 /* inspect.c */
 int inspect_init(struct worker *w);

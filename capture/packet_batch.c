@@ -28,19 +28,19 @@ static void leave(struct worker *w)
 	track_packet(w, n);
 }
 
-void batch_flush(struct worker *w)
+void packet_batch_flush(struct worker *w)
 {
 	while (w->n_pending)
 		leave(w);
 }
 
-void batch_packet(struct worker *w, const struct packet *p, uint32_t wirelen, uint64_t time_ns)
+void packet_batch_take(struct worker *w, const struct packet *p, uint32_t wirelen, uint64_t time_ns)
 {
 	bool keep = p->payload_cap && (p->proto == PROTO_TCP || p->proto == PROTO_UDP);
 	struct pending *n;
 
 	if (keep && p->ip_len > PENDING_BYTES)
-		batch_flush(w);
+		packet_batch_flush(w);
 	n = nth(w, w->n_pending++);
 	n->packet = *p;
 	n->wirelen = wirelen;
