@@ -79,6 +79,9 @@ void eval(struct eval_result *out, const struct ruleset *rs, const struct eval_e
 	memset(out, 0, sizeof(*out));
 	out->verdict = VERDICT_ALLOW;
 	out->inbound = !is_outside(group_of(dst));
+	out->group = -1;
+	if (proto_is_housekeeping(proto, port_or_type))
+		return;
 	out->group = ruleset_find_group(rs, group_of(out->inbound ? dst : src));
 	if (out->group < 0)
 		return;
