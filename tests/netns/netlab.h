@@ -47,8 +47,8 @@ int lab_listen(const struct lab *l, int who, int type, const struct addr *a, uin
 int lab_connect(struct lab *l, int who, int type, const struct addr *a, uint16_t port, int ms, int *fd_out);
 /* Starts a connection from source port sport (0: any) or sends one datagram, and forgets about the outcome. The socket. */
 int lab_poke(const struct lab *l, int who, int type, const struct addr *a, uint16_t port, uint16_t sport);
-/* One ICMP echo request with this identifier. 0 or negative errno. */
-int lab_ping(const struct lab *l, int who, const struct addr *a, uint16_t id);
+/* One ICMP or ICMPv6 message of this type, with this identifier. 0 or negative errno. */
+int lab_icmp(const struct lab *l, int who, const struct addr *a, uint8_t type, uint16_t id);
 /* Text through a connected pair, one way and back. */
 bool lab_talk(struct lab *l, int a, int b);
 
