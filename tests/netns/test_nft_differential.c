@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Kernel against user space: random rulesets are put into the kernel, random connections are tried, and every packet that the
- * kernel counted as refused must be one that segment/eval refuses, and the other way round. Sources, destinations and
- * services are drawn from few values, so that rules and connections meet often. Prints its seed.
+ * Kernel against user space: random rulesets are put into the kernel, random connections are tried, and every
+ * packet that the kernel counted as refused must be one that segment/eval refuses, and the other way round.
+ * Sources, destinations and services are drawn from few values, so that rules and connections meet often. Prints
+ * its seed.
  */
 #include "config.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What connections meet: a dry run counts exactly those that were made and hurts none; enforcement refuses exactly those,
- * at once, in a burst too; a rollback lets them through; what was established before lives through all of it; and
- * enforcement that nobody confirmed ends without anybody's help.
+ * What connections meet: a dry run counts exactly those that were made and hurts none; enforcement refuses exactly
+ * those, at once, in a burst too; a rollback lets them through; what was established before lives through all of
+ * it; and enforcement that nobody confirmed ends without anybody's help.
  */
 #include "config.h"
 
