@@ -77,9 +77,7 @@ bool eval_is_needed(const char *src_group, uint8_t proto, uint16_t type)
 
 	if (proto == PROTO_ICMP)
 		return host && (type == 3 || type == 11 || type == 12);
-	if (proto != PROTO_ICMP6)
-		return false;
-	return (type >= 130 && type <= 136) || type == 143 || (host && type >= 1 && type <= 4);
+	return proto_is_housekeeping(proto, type) || (host && proto == PROTO_ICMP6 && type >= 1 && type <= 4);
 }
 
 void eval(struct eval_result *out, const struct ruleset *rs, const struct eval_end *src, const struct eval_end *dst,
