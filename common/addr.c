@@ -134,6 +134,8 @@ bool prefix_contains(const struct prefix *p, const struct addr *a)
 {
 	unsigned bytes = p->len / 8, bits = p->len % 8;
 
+	if (addr_is_v4(a) && !(p->len >= 96 && addr_is_v4(&p->addr)))
+		return false;
 	if (memcmp(p->addr.b, a->b, bytes))
 		return false;
 	return bits == 0 || ((p->addr.b[bytes] ^ a->b[bytes]) & (0xff00 >> bits) & 0xff) == 0;

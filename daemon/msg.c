@@ -147,7 +147,9 @@ static int packet_send(int fd, struct packet *p)
 		cm->cmsg_len = CMSG_LEN(sizeof(int) * p->n_fds);
 		memcpy(CMSG_DATA(cm), p->fds, sizeof(int) * p->n_fds);
 	}
-	while (sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+	/* Without descriptors send(2) will do, which a confined process may call where sendmsg(2) is too much. */
+	while ((p->n_fds ? sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT)
+			 : send(fd, p->data, p->len, MSG_NOSIGNAL | MSG_DONTWAIT)) < 0) {
 		if (errno == EINTR)
 			continue;
 		return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? -EAGAIN : -EPIPE;

@@ -55,7 +55,7 @@ static void child_run(const struct role *r, int sock, const int *fds, unsigned n
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole group: the parent decides what it means */
 	signal(SIGPIPE, SIG_IGN);
-	if (sandbox_hand_over(r->raw))
+	if (chdir("/") < 0 || sandbox_hand_over(r->raw))
 		return;
 	execve("/proc/self/exe", argv, n_env ? env : empty);
 }

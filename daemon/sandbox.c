@@ -90,11 +90,11 @@ static bool permitted(cap_value_t cap)
 	return v == CAP_SET;
 }
 
-/* Whatever is started from here on can never hold more than these two; needs CAP_SETPCAP, which only root has. */
+/* Whatever is started from here on can never hold more than these; needs CAP_SETPCAP, which only root has. */
 static void shrink_bounding(void)
 {
 	for (cap_value_t c = 0; c <= 63; c++) {
-		if (c != CAP_NET_ADMIN && c != CAP_NET_RAW && cap_get_bound(c) == 1)
+		if (c != CAP_NET_ADMIN && c != CAP_NET_RAW && c != CAP_NET_BROADCAST && cap_get_bound(c) == 1)
 			cap_drop_bound(c);
 	}
 	/* A program that user 0 executes gets no capabilities for being user 0. */
@@ -112,9 +112,9 @@ static int become(const struct sandbox_user *u, const gid_t *groups, size_t n_gr
 int sandbox_parent(const struct sandbox_user *u, const gid_t *groups, size_t n_groups, bool *has_admin, bool *has_raw,
 		   char *error)
 {
-	cap_value_t keep[2];
-	int n = 0, rc = 0;
-	bool root = geteuid() == 0;
+	cap_value_t keep[3], use[2];
+	int n = 0, n_use = 0, rc = 0;
+	bool root = geteuid() == 0, broadcast = permitted(CAP_NET_BROADCAST);
 
 	*has_admin = permitted(CAP_NET_ADMIN);
 	*has_raw = permitted(CAP_NET_RAW);
@@ -128,15 +128,25 @@ int sandbox_parent(const struct sandbox_user *u, const gid_t *groups, size_t n_g
 	}
 	cap_reset_ambient();
 	if (*has_admin)
-		keep[n++] = CAP_NET_ADMIN;
+		keep[n++] = use[n_use++] = CAP_NET_ADMIN;
+	if (broadcast)
+		keep[n++] = use[n_use++] = CAP_NET_BROADCAST;
 	if (*has_raw)
 		keep[n++] = CAP_NET_RAW;
-	rc = set_caps(keep, n, keep, *has_admin ? 1 : 0);
+	rc = set_caps(keep, n, use, n_use);
 	if (rc == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		rc = -errno;
 	if (rc)
 		snprintf(error, SANDBOX_ERROR_STRLEN, "giving up capabilities failed: %s", strerror(-rc));
 	return rc;
+}
+
+int sandbox_parent_open(void)
+{
+	const cap_value_t keep[2] = {CAP_NET_ADMIN, CAP_NET_RAW};
+	bool admin = permitted(CAP_NET_ADMIN), raw = permitted(CAP_NET_RAW);
+
+	return set_caps(admin ? keep : keep + 1, admin + raw, keep, admin);
 }
 
 int sandbox_hand_over(bool raw)

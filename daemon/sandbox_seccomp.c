@@ -35,7 +35,7 @@ static const int *calls_common(void)
 		SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(close), SCMP_SYS(lseek),
 		SCMP_SYS(fstat), SCMP_SYS(fcntl), SCMP_SYS(dup), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(select),
 		SCMP_SYS(pselect6), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl),
-		SCMP_SYS(epoll_create1), SCMP_SYS(eventfd2), SCMP_SYS(signalfd4), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),
+		SCMP_SYS(epoll_create1), SCMP_SYS(eventfd2), SCMP_SYS(signalfd4), SCMP_SYS(recvmsg),
 		SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk), SCMP_SYS(futex),
 		SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
 		SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getrandom), SCMP_SYS(getpid), SCMP_SYS(getppid),
@@ -74,6 +74,9 @@ static int add_common(scmp_filter_ctx ctx)
 				      SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH));
 	if (!rc)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+	/* send(2): on what is connected already, to no address. */
+	if (!rc)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1, SCMP_A4(SCMP_CMP_EQ, 0));
 	/* abort(3) and assert(3): signals to itself only. */
 	if (!rc)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
@@ -92,11 +95,12 @@ static int add_packet_sockets(scmp_filter_ctx ctx)
 						 SIOCETHTOOL, SIOCGSTAMP, SIOCBONDINFOQUERY};
 	int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_PACKET));
 
-	/* libpcap asks about the interface through any socket at hand; a Unix one reaches nobody without connect, and
-	 * bind is needed for packet sockets but finds no folder that this user may write to. */
+	/* libpcap asks about the interface through any other socket at hand, and takes a Unix one of type SOCK_RAW when it
+	 * gets no better. It reaches nobody: neither connect nor sending to an address is allowed, and bind, which packet
+	 * sockets need, finds no folder that this user may write to. */
 	if (!rc)
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
-				      SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_DGRAM));
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3, SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
+				      SCMP_A1(SCMP_CMP_EQ, SOCK_RAW), SCMP_A2(SCMP_CMP_EQ, 0));
 	for (size_t i = 0; !rc && i < sizeof(requests) / sizeof(requests[0]); i++)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, requests[i]));
 	if (!rc)
@@ -110,7 +114,7 @@ static int add_packet_sockets(scmp_filter_ctx ctx)
 static int add_engine(scmp_filter_ctx ctx)
 {
 	return add_list(ctx, SCMP_ACT_ALLOW,
-			CALLS(SCMP_SYS(accept4), SCMP_SYS(getsockopt), SCMP_SYS(recvfrom), SCMP_SYS(sendto),
+			CALLS(SCMP_SYS(accept4), SCMP_SYS(getsockopt), SCMP_SYS(recvfrom),
 			      SCMP_SYS(shutdown), SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(preadv),
 			      SCMP_SYS(pwritev), SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(msync),
 			      SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(flock), SCMP_SYS(mincore),

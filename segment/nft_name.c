@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <libnftnl/udata.h>
 
 #include "common/buf.h"
 #include "common/hash.h"
@@ -19,7 +20,8 @@ static bool is_plain(unsigned char c)
 	return c < 0x80 && (isalnum(c) || c == '_' || c == '.' || c == '-');
 }
 
-/* Looks like a name with a hash behind it? Such a name always gets its own hash, so that it is never taken for another's. */
+/* Looks like a name with a hash behind it? Such a name always gets its own hash, so that it is never taken for
+ * another's. */
 static bool looks_hashed(const char *name, size_t len)
 {
 	return len > 9 && name[len - 9] == '_' && strspn(name + len - 8, "0123456789abcdef") == 8;
@@ -100,6 +102,7 @@ size_t nft_note_encode(uint8_t out[NFT_USERDATA_LEN], uint8_t comment_type, cons
 {
 	char comment[NFT_COMMENT_LEN];
 	struct buf b = BUF_INIT;
+	static const uint32_t host_endian = 1; /* nft's BYTEORDER_HOST_ENDIAN */
 	size_t at = 0, room;
 
 	wire_put_u8(&b, NOTE_VERSION);
@@ -117,8 +120,10 @@ size_t nft_note_encode(uint8_t out[NFT_USERDATA_LEN], uint8_t comment_type, cons
 		wire_put_u64(&b, n->about.deadline_ns);
 	}
 	/* What the program needs comes first in importance: a comment gives way to a long group name. */
-	room = NFT_USERDATA_LEN - 2 - b.len - 2;
+	room = NFT_USERDATA_LEN - 2 - b.len - 2 - (n->host_order ? 6 : 0);
 	nft_name_comment(comment, room < sizeof(comment) ? room : sizeof(comment), n->comment);
+	if (n->host_order)
+		at = put_tlv(out, at, NFTNL_UDATA_SET_KEYBYTEORDER, &host_endian, sizeof(host_endian));
 	if (comment[0])
 		at = put_tlv(out, at, comment_type, comment, strlen(comment) + 1);
 	if (!buf_failed(&b))

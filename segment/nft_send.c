@@ -146,7 +146,7 @@ void nft_change_set(struct nft_change *c, const struct nft_set *set, bool add)
 {
 	struct nlmsghdr *h = start(c, add ? NFT_MSG_NEWSET : NFT_MSG_DELSET, add ? NLM_F_CREATE : 0);
 	struct nftnl_set *s = h ? nftnl_set_alloc() : NULL;
-	struct nft_note note = {0};
+	struct nft_note note = {.host_order = set->shape.host_order};
 	uint8_t data[NFT_USERDATA_LEN];
 
 	if (!s) {

@@ -13,12 +13,11 @@
 
 #include "common/timefmt.h"
 #include "segment/eval.h"
-#include "store/history.h"
 #include "store/identity.h"
+#include "ui-cli/in_force.h"
 #include "ui-cli/jsonl.h"
 #include "ui-cli/options.h"
 #include "ui-cli/policy_file.h"
-#include "ui-cli/rulediff.h"
 #include "ui-cli/table.h"
 #include "ui-cli/verb.h"
 #include "ui-cli/view.h"
@@ -34,8 +33,8 @@ struct explaining {
 	struct view view;
 	const struct command *command;
 	const struct policy *policy; /* for its selectors; NULL: none */
-	struct ruleset rs;
-	struct generation in_force;
+	struct ruleset rs;           /* the one that decides */
+	uint64_t generation;         /* in force; 0: a document not applied, or none */
 	uint64_t now_ns;
 	struct end end[2];
 	uint8_t proto;
@@ -189,8 +188,8 @@ static int print_json(const struct explaining *x)
 	}
 	if (r.rule)
 		jsonl_set_number(o, "rule_line", r.rule->line);
-	if (x->in_force.number)
-		jsonl_set_number(o, "generation", x->in_force.number);
+	if (x->generation)
+		jsonl_set_number(o, "generation", x->generation);
 	eval_explain(&b, &x->rs, &src, &dst, x->proto, x->port, NULL);
 	jsonl_set_text(o, "text", b.data);
 	buf_fini(&b);
@@ -198,28 +197,58 @@ static int print_json(const struct explaining *x)
 	return rc < 0 ? command_failed(x->command, "out of memory") : VERB_DONE;
 }
 
-/* The policy that decides: the document given, or what is in force. *parsed is the caller's to free. */
-static int load_policy(struct explaining *x, const char *path, struct policy_file *file, struct policy **parsed)
+/* A document not yet applied, numbered as the generation that it would become. */
+static int load_document(struct explaining *x, const char *path, struct policy_file *file)
 {
-	struct policy_errors errors;
-	int rc, status;
+	int status = policy_file_read(file, x->command, path);
 
-	if (path) {
-		status = policy_file_read(file, x->command, path);
-		if (status != VERB_DONE)
-			return status;
+	if (status == VERB_DONE) {
 		x->policy = file->policy;
 		status = policy_file_compile(&x->rs, x->command, file);
-		if (status == VERB_DONE && store_generation_last(x->view.txn, &x->rs.generation) == 0)
-			x->rs.generation++; /* what it would become */
-		return status;
 	}
-	rc = rulediff_in_force(&x->rs, &x->in_force, x->view.txn);
+	if (status == VERB_DONE && store_generation_last(x->view.txn, &x->rs.generation) == 0)
+		x->rs.generation++;
+	return status;
+}
+
+/* Answers once it is known which ruleset decides. */
+static int answer(struct explaining *x, const struct operands *rest, bool json)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		int status = resolve(x, &x->end[i], rest->v[i]);
+
+		if (status != VERB_DONE)
+			return status;
+	}
+	return json ? print_json(x) : print_text(x);
+}
+
+static int answer_by_document(struct explaining *x, const char *path, const struct operands *rest, bool json)
+{
+	struct policy_file file = {0};
+	int status = load_document(x, path, &file);
+
+	if (status == VERB_DONE) {
+		status = answer(x, rest, json);
+		ruleset_fini(&x->rs);
+	}
+	policy_file_fini(&file);
+	return status;
+}
+
+static int answer_by_force(struct explaining *x, const struct operands *rest, bool json)
+{
+	struct in_force f;
+	int rc = in_force_read(&f, x->view.txn), status;
+
 	if (rc < 0)
 		return view_failed(&x->view, "policy in force", rc);
-	if (x->in_force.number && policy_parse(parsed, x->in_force.policy, x->in_force.policy_len, &errors) == 0)
-		x->policy = *parsed;
-	return VERB_DONE;
+	x->rs = f.ruleset; /* lent */
+	x->policy = f.policy;
+	x->generation = f.generation.number;
+	status = answer(x, rest, json);
+	in_force_fini(&f);
+	return status;
 }
 
 int verb_explain(int argc, char **argv)
@@ -227,8 +256,6 @@ int verb_explain(int argc, char **argv)
 	static const char *const formats[] = {"text", "json", NULL};
 	const char *dir = STATE_DIR_DEFAULT, *path = NULL;
 	struct explaining x = {.now_ns = time_now_ns()};
-	struct policy_file file = {0};
-	struct policy *parsed = NULL;
 	int format = 0, status;
 	const struct option_spec options[] = {
 		OPTION_STATE(&dir),
@@ -253,15 +280,7 @@ int verb_explain(int argc, char **argv)
 	status = view_open(&x.view, &c, dir);
 	if (status != VERB_DONE)
 		return status;
-	ruleset_init(&x.rs);
-	status = load_policy(&x, path, &file, &parsed);
-	for (unsigned i = 0; i < 2 && status == VERB_DONE; i++)
-		status = resolve(&x, &x.end[i], rest.v[i]);
-	if (status == VERB_DONE)
-		status = format == 1 ? print_json(&x) : print_text(&x);
-	ruleset_fini(&x.rs);
-	policy_file_fini(&file);
-	policy_free(parsed);
+	status = path ? answer_by_document(&x, path, &rest, format == 1) : answer_by_force(&x, &rest, format == 1);
 	view_close(&x.view);
 	return status;
 }

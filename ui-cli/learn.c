@@ -19,8 +19,8 @@
 #include "ui-cli/jsonl.h"
 #include "ui-cli/map.h"
 #include "ui-cli/options.h"
-#include "ui-cli/replay.h"
 #include "ui-cli/table.h"
+#include "ui-cli/trial.h"
 #include "ui-cli/units.h"
 #include "ui-cli/verb.h"
 #include "ui-cli/view.h"
@@ -52,9 +52,9 @@ static unsigned hours_of(const struct edge_agg *a)
 static void print_edges(const struct learning *l)
 {
 	static const struct table_column columns[] = {
-		{"DECISION", false, false}, {"CLIENT", false, true}, {"", false, false},  {"SERVER", false, true},
-		{"SERVICE", false, false},  {"APP", false, true},    {"FLOWS", true, false}, {"ANSWERED", true, false},
-		{"HOURS", true, false},     {"FIRST", false, false}, {"LAST", false, false}, {"NOTE", false, true}};
+		{"DECISION", false, false, 0}, {"CLIENT", false, true, 0}, {"", false, false, 0},  {"SERVER", false, true, 0},
+		{"SERVICE", false, false, 0},  {"APP", false, true, 0},    {"FLOWS", true, false, 0}, {"ANSWERED", true, false, 0},
+		{"HOURS", true, false, 0},     {"FIRST", false, false, 0}, {"LAST", false, false, 0}, {"NOTE", false, true, 0}};
 	struct table *t = table_new(stdout, columns, sizeof(columns) / sizeof(columns[0]));
 	char text[256], when[UNITS_STRLEN];
 
@@ -105,8 +105,8 @@ static const char *percent(double p, char out[UNITS_STRLEN])
 static void print_readiness(const struct learning *l)
 {
 	static const struct table_column columns[] = {
-		{"GROUP", false, true},  {"FLOWS", true, false},  {"EDGES", true, false},       {"SEEN ONCE", true, false},
-		{"NEXT IS NEW", true, false}, {"AT MOST", true, false}, {"HOURS OF WEEK", true, false}, {"TO ASK", true, false}};
+		{"GROUP", false, true, 0},  {"FLOWS", true, false, 0},  {"EDGES", true, false, 0},       {"SEEN ONCE", true, false, 0},
+		{"NEXT IS NEW", true, false, 0}, {"AT MOST", true, false, 0}, {"HOURS OF WEEK", true, false, 0}, {"TO ASK", true, false, 0}};
 	struct table *t = table_new(stdout, columns, sizeof(columns) / sizeof(columns[0]));
 	char text[UNITS_STRLEN];
 
@@ -237,8 +237,9 @@ static int learn(struct learning *l, bool json)
 	return 0;
 }
 
-static void print_backtest(const struct learning *l, const struct replay *r, uint64_t split_ns, bool json)
+static void print_backtest(const struct learning *l, const struct trial *t, uint64_t split_ns, bool json)
 {
+	const struct replay_sum *sum = replay_sum(t->replay);
 	char span[160], share[UNITS_STRLEN];
 
 	if (json) {
@@ -247,16 +248,17 @@ static void print_backtest(const struct learning *l, const struct replay *r, uin
 		jsonl_set_time(o, "learned_from", l->graph.first_ns);
 		jsonl_set_time(o, "split", split_ns);
 		jsonl_set_time(o, "tried_to", l->graph.last_ns);
-		jsonl_set_number(o, "flows", r->flows);
-		jsonl_set_number(o, "missed", r->missed);
-		jsonl_set_number(o, "hurt", r->hurt);
+		jsonl_set_number(o, "flows", sum->flows);
+		jsonl_set_number(o, "missed", sum->missed);
+		jsonl_set_number(o, "hurt", sum->missed_answered);
+		jsonl_set_number(o, "free", sum->free);
 		jsonl_print(o);
 		return;
 	}
 	printf("learned from %s\n", units_span(l->graph.first_ns, split_ns, span, sizeof(span)));
 	printf("tried on     %s\n\n", units_span(split_ns, l->graph.last_ns, span, sizeof(span)));
-	replay_print(r);
-	printf("false blocks: %s of what was tried\n", units_share(r->hurt, r->flows, share));
+	trial_print(t);
+	printf("false blocks: %s of what was judged\n", units_share(sum->missed_answered, sum->flows, share));
 }
 
 /* Learns up to the split, tries the rest. 0 or negative errno; *hurt: conversations that would have been refused. */
@@ -266,7 +268,7 @@ static int backtest(struct learning *l, double part, bool json, uint64_t *hurt)
 	struct graph early = {0};
 	struct policy *p = NULL;
 	struct ruleset rs;
-	struct replay r = {0};
+	struct trial t = {0};
 	uint64_t split_ns;
 	int rc;
 
@@ -289,12 +291,13 @@ static int backtest(struct learning *l, double part, bool json, uint64_t *hurt)
 	policy_free(p);
 	if (rc < 0)
 		return rc;
-	rc = replay(&r, &l->view, NULL, &rs, split_ns + 1, l->query.until_ns);
+	rc = trial_run(&t, &l->view, NULL, &rs, split_ns + 1, l->query.until_ns);
+	if (rc == 0) {
+		print_backtest(l, &t, split_ns, json);
+		*hurt = trial_hurt(&t);
+		trial_fini(&t);
+	}
 	ruleset_fini(&rs);
-	if (rc == 0)
-		print_backtest(l, &r, split_ns, json);
-	*hurt = r.hurt;
-	replay_fini(&r);
 	return rc;
 }
 

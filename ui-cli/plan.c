@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * weir plan: what applying a policy would change in the kernel, against the policy in force, and whom it would have hurt
- * had it been in force over the last days. Changes nothing.
+ * weir plan: what applying a policy would change, against the policy in force, and whom it would have hurt had it been in
+ * force over the last days. Changes nothing.
  */
 #include "config.h"
 
@@ -10,11 +10,12 @@
 #include <string.h>
 
 #include "common/timefmt.h"
+#include "ui-cli/in_force.h"
 #include "ui-cli/jsonl.h"
+#include "ui-cli/policy.h"
 #include "ui-cli/policy_file.h"
-#include "ui-cli/replay.h"
-#include "ui-cli/rulediff.h"
 #include "ui-cli/table.h"
+#include "ui-cli/trial.h"
 #include "ui-cli/units.h"
 #include "ui-cli/verb.h"
 
@@ -23,34 +24,32 @@
 struct plan {
 	struct view view;
 	const struct command *command;
-	struct ruleset now, next;
-	struct generation in_force;
-	struct rulediff diff;
-	struct buf lines;
-	struct replay replay;
+	const struct policy *policy;
+	struct ruleset rules;
+	struct in_force now;
+	struct diff diff;
+	struct trial trial;
 	uint64_t since_ns;
 };
 
 static void print_changes(const struct plan *p)
 {
+	const struct generation *g = &p->now.generation;
 	char when[UNITS_STRLEN];
-	const struct rulediff *d = &p->diff;
+	size_t closes = 0;
 
-	if (p->in_force.number)
-		printf("against generation %" PRIu64 ", applied %s\n\n", p->in_force.number, units_moment(p->in_force.applied_ns, when));
+	if (g->number)
+		printf("against generation %" PRIu64 ", applied %s:\n\n", g->number, units_moment(g->applied_ns, when));
 	else
-		fputs("against nothing: no policy is in force\n\n", stdout);
-	if (rulediff_total(d) == 0) {
-		fputs("nothing changes in the kernel\n", stdout);
-		return;
-	}
-	fputs(p->lines.data ? p->lines.data : "", stdout);
-	printf("\nin the kernel, in one transaction: %zu groups added, %zu removed, %zu change stage; %zu rules added, %zu removed, "
-	       "%zu changed\n", d->groups_added, d->groups_removed, d->stages_changed, d->rules_added, d->rules_removed,
-	       d->rules_changed);
+		fputs("against nothing, no policy is in force:\n\n", stdout);
+	policy_print_diff(&p->diff, false);
+	for (size_t i = 0; i < p->diff.n; i++)
+		closes += p->diff.items[i].closes;
+	if (closes)
+		printf(closes == 1 ? "%zu of these refuses at once what was let through\n"
+				   : "%zu of these refuse at once what was let through\n", closes);
 }
 
-/* How many groups would drop packets. */
 static size_t enforcing(const struct ruleset *rs)
 {
 	size_t n = 0;
@@ -60,85 +59,74 @@ static size_t enforcing(const struct ruleset *rs)
 	return n;
 }
 
-/* Hurt in earnest: edges that worked and whose group is at enforce in the plan. */
-static uint64_t hurt_enforced(const struct plan *p)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < p->replay.misses.n; i++) {
-		if (replay_stage(&p->next, &p->replay.misses.edges[i].key) == STAGE_ENFORCE)
-			n += p->replay.misses.edges[i].agg.answered;
-	}
-	return n;
-}
-
 static void print_consequences(const struct plan *p)
 {
-	size_t groups = enforcing(&p->next);
-	uint64_t hurt = hurt_enforced(p);
+	size_t groups = enforcing(&p->rules);
+	uint64_t hurt = trial_hurt_enforced(&p->trial);
 	char text[UNITS_STRLEN], when[UNITS_STRLEN];
 
-	printf("\nthe same lists against the flows since %s, whatever the stage:\n\n", units_moment(p->since_ns, when));
-	replay_print(&p->replay);
+	printf("\nits lists against the flows since %s, whatever the stage:\n\n", units_moment(p->since_ns, when));
+	trial_print(&p->trial);
 	if (groups == 0) {
 		fputs("no group is at stage enforce: applying this blocks nothing\n", stdout);
 		return;
 	}
-	printf("%s at stage enforce; ", units_plural(groups, "group", "groups", text));
-	if (hurt)
-		table_print(stdout, TABLE_BAD, "some of what worked would have been refused there:");
-	else
+	printf("%s at stage enforce: ", units_plural(groups, "group", "groups", text));
+	if (hurt) {
+		snprintf(text, sizeof(text), "%" PRIu64 " that worked would have been refused there", hurt);
+		table_print(stdout, TABLE_BAD, text);
+	} else {
 		table_print(stdout, TABLE_GOOD, "nothing that worked would have been refused there");
-	if (hurt)
-		printf(" %s", units_plural(hurt, "conversation", "conversations", text));
+	}
 	putchar('\n');
 }
 
 static int print_json(const struct plan *p)
 {
 	json_t *o = jsonl_event("plan");
+	int rc;
 
-	jsonl_set_number(o, "against_generation", p->in_force.number);
-	jsonl_set_number(o, "groups_added", p->diff.groups_added);
-	jsonl_set_number(o, "groups_removed", p->diff.groups_removed);
-	jsonl_set_number(o, "stages_changed", p->diff.stages_changed);
-	jsonl_set_number(o, "rules_added", p->diff.rules_added);
-	jsonl_set_number(o, "rules_removed", p->diff.rules_removed);
-	jsonl_set_number(o, "rules_changed", p->diff.rules_changed);
-	jsonl_set_text(o, "changes", p->lines.data);
+	jsonl_set_number(o, "against_generation", p->now.generation.number);
+	jsonl_set_number(o, "differences", p->diff.n);
+	jsonl_set_number(o, "groups_enforcing", enforcing(&p->rules));
+	jsonl_set_number(o, "hurt_enforced", trial_hurt_enforced(&p->trial));
 	jsonl_set_time(o, "since", p->since_ns);
-	jsonl_set_number(o, "hurt_enforced", hurt_enforced(p));
-	if (jsonl_print(o) < 0)
-		return -1;
-	return replay_print_json(&p->replay, &p->next);
+	rc = jsonl_print(o);
+	if (rc == 0)
+		rc = policy_print_diff(&p->diff, true);
+	return rc < 0 ? rc : trial_print_json(&p->trial);
 }
 
-static int make(struct plan *p, const struct policy_file *f, bool json)
+/* Everything is read; says it. */
+static int tell(struct plan *p, bool json)
 {
-	int rc = rulediff_in_force(&p->now, &p->in_force, p->view.txn), status = VERB_DONE;
-
-	if (rc < 0)
-		return view_failed(&p->view, "policy in force", rc);
-	rulediff(&p->diff, &p->lines, &p->now, &p->next);
-	rc = replay(&p->replay, &p->view, f->policy, &p->next, p->since_ns, 0);
-	if (rc < 0) {
-		status = view_failed(&p->view, "flows", rc);
-		goto out;
-	}
 	if (json && print_json(p) < 0)
-		status = command_failed(p->command, "out of memory");
+		return command_failed(p->command, "out of memory");
 	if (!json) {
 		print_changes(p);
 		print_consequences(p);
 		view_footer(&p->view, p->since_ns, 0);
 	}
-	if (status == VERB_DONE && p->replay.hurt)
-		status = VERB_WARNED;
-	replay_fini(&p->replay);
-out:
-	ruleset_fini(&p->now);
-	buf_fini(&p->lines);
-	return status;
+	return trial_hurt(&p->trial) ? VERB_WARNED : VERB_DONE;
+}
+
+static int make(struct plan *p, bool json)
+{
+	int rc = in_force_read(&p->now, p->view.txn), status = VERB_DONE;
+
+	if (rc < 0)
+		return view_failed(&p->view, "policy in force", rc);
+	rc = diff_policies(&p->diff, p->now.policy, p->policy);
+	if (rc == 0) {
+		rc = trial_run(&p->trial, &p->view, p->policy, &p->rules, p->since_ns, 0);
+		if (rc == 0) {
+			status = tell(p, json);
+			trial_fini(&p->trial);
+		}
+		diff_fini(&p->diff);
+	}
+	in_force_fini(&p->now);
+	return rc < 0 ? view_failed(&p->view, "flows", rc) : status;
 }
 
 int verb_plan(int argc, char **argv)
@@ -153,8 +141,8 @@ int verb_plan(int argc, char **argv)
 		OPTION_OUTPUT(&format, formats), OPTION_END};
 	const struct command c = {
 		.verb = "plan", .usage = "POLICY [options]", .min_operands = 1, .max_operands = 1, .options = options,
-		.about = "What `weir apply POLICY` would change in the kernel, and what the policy would have refused of the traffic of\n"
-			 "the last days, by name. Changes nothing. Exit 3 when something that worked would have been refused.\n",
+		.about = "What `weir apply POLICY` would change, and what the policy would have refused of the traffic of the last days,\n"
+			 "by name. Changes nothing. Exit 3 when something that worked would have been refused.\n",
 		.examples = "  weir plan policy.yaml\n"
 			    "  weir plan policy.yaml --since -1d\n"};
 	struct policy_file f;
@@ -166,14 +154,15 @@ int verb_plan(int argc, char **argv)
 	status = policy_file_read(&f, &c, rest.v[0]);
 	if (status != VERB_DONE)
 		return status;
-	status = policy_file_compile(&p.next, &c, &f);
+	p.policy = f.policy;
+	status = policy_file_compile(&p.rules, &c, &f);
 	if (status == VERB_DONE) {
 		status = view_open(&p.view, &c, dir);
 		if (status == VERB_DONE) {
-			status = make(&p, &f, format == 1);
+			status = make(&p, format == 1);
 			view_close(&p.view);
 		}
-		ruleset_fini(&p.next);
+		ruleset_fini(&p.rules);
 	}
 	policy_file_fini(&f);
 	return status;

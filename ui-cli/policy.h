@@ -4,6 +4,7 @@
 #define WEIR_UI_POLICY_H
 #include <stdint.h>
 
+#include "segment/diff.h"
 #include "segment/policy.h"
 #include "ui-cli/view.h"
 
@@ -16,5 +17,8 @@ int policy_export_verb(int argc, char **argv);
  * are in each group. 0 or negative errno; *first and *last: of the edges it was learned from. */
 int policy_learn(struct policy **out, struct view *v, uint64_t since_ns, uint64_t until_ns, uint64_t *first_ns,
 		 uint64_t *last_ns);
+
+/* The differences on standard output, as text or as lines of JSON. 0 or -ENOMEM. */
+int policy_print_diff(const struct diff *d, bool json);
 
 #endif

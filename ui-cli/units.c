@@ -65,6 +65,14 @@ const char *units_clock(uint64_t ns, uint64_t now_ns, char buf[UNITS_STRLEN])
 	return buf;
 }
 
+const char *units_clock_ms(uint64_t ns, uint64_t now_ns, char buf[UNITS_STRLEN])
+{
+	size_t len = strlen(units_clock(ns, now_ns, buf));
+
+	snprintf(buf + len, UNITS_STRLEN - len, ".%03u", (unsigned)(ns % NS_PER_S / NS_PER_MS));
+	return buf;
+}
+
 /* "+01:00" of that moment. */
 static void zone(const struct tm *tm, char out[8])
 {

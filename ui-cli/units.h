@@ -18,6 +18,8 @@ const char *units_share(uint64_t part, uint64_t whole, char buf[UNITS_STRLEN]);
 const char *units_plural(uint64_t n, const char *one, const char *many, char buf[UNITS_STRLEN]);
 /* "02:14:00" where ns is on the local day of now_ns, "11-20 02:14:00" before. Returns buf. */
 const char *units_clock(uint64_t ns, uint64_t now_ns, char buf[UNITS_STRLEN]);
+/* The same with milliseconds: "02:14:00.123". Returns buf. */
+const char *units_clock_ms(uint64_t ns, uint64_t now_ns, char buf[UNITS_STRLEN]);
 /* "2026-11-21 02:14:00 +01:00": local, to the second. Returns buf. */
 const char *units_moment(uint64_t ns, char buf[UNITS_STRLEN]);
 /* "2026-11-21 02:14:00 to 02:31:07 +01:00 (17m07s)". Returns buf. */

@@ -39,11 +39,10 @@ lab_cleanup() {
 	fi
 }
 
-lab_begin() {
+# As lab_begin, for tests that need namespaces but no engine.
+lab_begin_netns() {
 	LAB_NS="weir-$1-$$" LAB_EXTRA_NS='' LAB_PIDS='' LAB_ENGINE='' LAB_DIR='' LAB_TESTS=0 LAB_FAILED=0
-	[ "$(id -u)" = 0 ] || lab_skip "needs root (a network namespace and a Docker Engine in it)"
-	command -v dockerd >/dev/null || lab_skip "needs dockerd: apt-get install docker.io"
-	command -v docker >/dev/null || lab_skip "needs docker: apt-get install docker.io"
+	[ "$(id -u)" = 0 ] || lab_skip "needs root (to make network namespaces)"
 	command -v ip >/dev/null || lab_skip "needs ip: apt-get install iproute2"
 	trap lab_cleanup EXIT
 	trap 'exit 130' INT
@@ -53,6 +52,12 @@ lab_begin() {
 	LAB_SOCKET=$LAB_DIR/docker.sock
 	ip netns add "$LAB_NS" || lab_skip "no network namespaces here"
 	lab_in ip link set lo up
+}
+
+lab_begin() {
+	command -v dockerd >/dev/null || lab_skip "needs dockerd: apt-get install docker.io"
+	command -v docker >/dev/null || lab_skip "needs docker: apt-get install docker.io"
+	lab_begin_netns "$1"
 }
 
 lab_in() {

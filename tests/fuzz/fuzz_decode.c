@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 3)
 		return 0;
-	if (decode_frame(&p, (enum link_type)(data[0] % LINK_MAX_), data + 3, size - 3, size - 3 + data[2], data[1] & 3) !=
+	if (decode_frame(&p, (enum link_type)(data[0] % LINK_MAX_), data + 3, size - 3, size - 3 + data[2], data[1] & 7) !=
 	    DECODE_OK)
 		return 0;
 	must(p.ip >= data + 3 && p.ip + p.ip_len <= data + size);

@@ -60,7 +60,7 @@ static void on_frame(void *arg, const uint8_t *data, uint32_t caplen, uint32_t w
 		buf_add(&fr->flow, data, caplen);
 	}
 	buf_add(&one, &fr->link, 1);
-	buf_addc(&one, 3);
+	buf_addc(&one, 7); /* every tunnel */
 	buf_addc(&one, 0);
 	buf_add(&one, data, caplen);
 	write_seed("decode", &one);

@@ -3,18 +3,19 @@
 # (Redis), a worker that resolves a name and calls a service outside over TLS, a cron-like job that lives for a second, customers
 # outside who come through a published port, and an intruder. Everything lives in network namespaces made here:
 #
-#   $LAB-world 203.0.113.0/24 ---- $LAB ("the host": engine, weir) ---- bridge ---- containers
+#   the world 203.0.113.0/24 ---- $LAB ("the host": engine, weir) ---- bridge ---- containers
 #
 # With a Docker Engine the containers are real ones; without, plain namespaces on a bridge play the same parts.
 # Sourced. Needs: LAB (a short unique name), LAB_DIR (a scratch folder). Sets LAB_BACKEND, LAB_DOCKER (the socket).
 
+LAB_BACKEND=
 LAB_HOST_WORLD=203.0.113.1   # the host's address towards the world (TEST-NET-3, RFC 5737)
 LAB_WORLD=203.0.113.10       # payments service and customers
 LAB_WORLD_DNS=203.0.113.53   # the world's name server
 LAB_PORT=8080                # the shop's published port
 
 lab_in() { nsenter --net="/run/netns/$LAB" "$@"; }
-lab_world() { nsenter --net="/run/netns/$LAB-world" "$@"; }
+lab_world() { nsenter --net="$LAB_DIR/world.ns" "$@"; }
 lab_docker() { docker -H "unix://$LAB_DOCKER" "$@"; }
 
 # lab_until SECONDS COMMAND...: polls until the command succeeds; 1 when it never did.
@@ -27,11 +28,11 @@ lab_until() {
 	done
 }
 
-# lab_spawn NAME COMMAND...: in the background, its pid kept for lab_down.
+# lab_spawn NAME PLACE COMMAND...: in the background, in the namespace of that file; its own pid is kept for lab_down.
 lab_spawn() {
-	local name=$1
-	shift
-	"$@" >"$LAB_DIR/log/$name.log" 2>&1 </dev/null &
+	local name=$1 place=$2
+	shift 2
+	nsenter --net="$place" "$@" >"$LAB_DIR/log/$name.log" 2>&1 </dev/null &
 	echo "$!" >>"$LAB_DIR/pids"
 }
 
@@ -134,8 +135,16 @@ SH
 
 # ---- the world outside ------------------------------------------------------------------------------------------
 lab_net_up() {
-	ip netns add "$LAB" && ip netns add "$LAB-world" || return 1
-	ip link add up0 netns "$LAB" type veth peer name eth0 netns "$LAB-world" || return 1
+	local pid
+	ip netns add "$LAB" || return 1
+	# The world is no named namespace: weir would rightly take such a one for a workload.
+	: >"$LAB_DIR/world.ns"
+	unshare --net sleep 86400 >/dev/null 2>&1 </dev/null &
+	pid=$!
+	echo $pid >>"$LAB_DIR/pids"
+	lab_until 5 sh -c "[ \"\$(readlink /proc/$pid/ns/net)\" != \"\$(readlink /proc/self/ns/net)\" ]" || return 1
+	mount --bind "/proc/$pid/ns/net" "$LAB_DIR/world.ns" || return 1
+	ip link add up0 netns "$LAB" type veth peer name eth0 netns "$pid" || return 1
 	lab_in ip link set lo up
 	lab_in ip addr add $LAB_HOST_WORLD/24 dev up0 && lab_in ip link set up0 up
 	lab_in sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
@@ -143,8 +152,8 @@ lab_net_up() {
 	lab_world ip addr add $LAB_WORLD/24 dev eth0 && lab_world ip addr add $LAB_WORLD_DNS/24 dev eth0
 	lab_world ip link set eth0 up
 	lab_world ip route add default via $LAB_HOST_WORLD
-	lab_spawn payments lab_world nginx -c "$LAB_DIR/etc/payments.conf"
-	lab_spawn world-dns lab_world dnsmasq -k -h -R -p 53 -a $LAB_WORLD_DNS -z --pid-file= -u root \
+	lab_spawn payments "$LAB_DIR/world.ns" nginx -c "$LAB_DIR/etc/payments.conf"
+	lab_spawn world-dns "$LAB_DIR/world.ns" dnsmasq -k -h -R -p 53 -a $LAB_WORLD_DNS -z --pid-file= -u root \
 		--address=/api.payments.test/$LAB_WORLD --log-facility=-
 	lab_until 10 lab_world curl -ks -m 1 --resolve api.payments.test:443:$LAB_WORLD https://api.payments.test/
 }
@@ -153,7 +162,7 @@ lab_net_up() {
 lab_engine_up() {
 	LAB_DOCKER=$LAB_DIR/docker.sock
 	command -v dockerd >/dev/null || { lab_why="dockerd is not installed"; return 1; }
-	lab_spawn dockerd lab_in dockerd --data-root "$LAB_DIR/docker" --exec-root "$LAB_DIR/docker-exec" \
+	lab_spawn dockerd "/run/netns/$LAB" dockerd --data-root "$LAB_DIR/docker" --exec-root "$LAB_DIR/docker-exec" \
 		-p "$LAB_DIR/docker.pid" -H "unix://$LAB_DOCKER" --dns $LAB_WORLD_DNS
 	lab_until 60 lab_docker version || {
 		lab_why=$(grep -o 'level=\(error\|fatal\).*' "$LAB_DIR/log/dockerd.log" | tail -n 1)
@@ -188,6 +197,10 @@ NFT
 	LAB_BACKEND=netns
 }
 
+# A plain namespace's view of names and of /lab, in a mount namespace of its own.
+# shellcheck disable=SC2016
+lab_mounts='mount --bind "$0/resolv" /etc/resolv.conf; mkdir -p /lab; mount --bind "$0/etc" /lab; exec "$@"'
+
 # lab_run NAME SERVICE LAST_OCTET COMMAND...: starts one part of the shop, in the background.
 lab_run() {
 	local name=$1 service=$2 ip=172.30.0.$3 opt=
@@ -206,7 +219,7 @@ lab_run() {
 	lab_in ip link set "shop${ip##*.}" master br-shop up
 	nsenter --net="/run/netns/shop-$name" sh -c "ip link set lo up; ip addr add $ip/24 dev eth0; ip link set eth0 up
 		ip route add default via 172.30.0.1"
-	lab_spawn "$name" lab_exec "$name" "$@"
+	lab_spawn "$name" "/run/netns/shop-$name" unshare --mount sh -c "$lab_mounts" "$LAB_DIR" "$@"
 }
 
 # lab_exec NAME COMMAND...: runs a command inside a part of the shop, in the foreground.
@@ -216,10 +229,7 @@ lab_exec() {
 	if [ "$LAB_BACKEND" = docker ]; then
 		lab_docker exec "$name" "$@"
 	else
-		# The containers' view of names and of /lab, in a mount namespace of their own.
-		nsenter --net="/run/netns/shop-$name" unshare --mount sh -c '
-			mount --bind "$0/resolv" /etc/resolv.conf; mkdir -p /lab 2>/dev/null; mount --bind "$0/etc" /lab; exec "$@"' \
-			"$LAB_DIR" "$@"
+		nsenter --net="/run/netns/shop-$name" unshare --mount sh -c "$lab_mounts" "$LAB_DIR" "$@"
 	fi
 }
 
@@ -262,13 +272,13 @@ lab_shop_up() {
 # lab_customers: visits from outside, five a second, one line each in $LAB_DIR/customers ("ok" or what went wrong).
 lab_customers() {
 	# shellcheck disable=SC2016
-	lab_spawn customers lab_world sh -c '
+	lab_spawn customers "$LAB_DIR/world.ns" sh -c '
 		while :; do
 			if out=$(curl -sS -m 5 "$0" 2>&1) && [ "${out#visit}" != "$out" ]; then echo ok; else echo "$out"; fi >>"$1"
 			sleep 0.2
 		done' "http://$LAB_HOST_WORLD:$LAB_PORT/" "$LAB_DIR/customers"
 	# shellcheck disable=SC2016
-	lab_spawn health lab_in sh -c 'while :; do curl -s -m 2 -o /dev/null http://172.30.0.10/; sleep 3; done'
+	lab_spawn health "/run/netns/$LAB" sh -c 'while :; do curl -s -m 2 -o /dev/null http://172.30.0.10/; sleep 3; done'
 }
 lab_customers_count() { grep -c "^ok" "$LAB_DIR/customers" 2>/dev/null || true; }
 lab_customers_errors() { grep -vc "^ok" "$LAB_DIR/customers" 2>/dev/null || true; }
@@ -299,14 +309,15 @@ lab_down() {
 		lab_until 10 lab_all_gone
 		while read -r pid; do kill -9 "$pid" 2>/dev/null; done <"$LAB_DIR/pids"
 	fi
-	for ns in $(cat "$LAB_DIR/namespaces" 2>/dev/null) "$LAB" "$LAB-world"; do
+	for ns in $(cat "$LAB_DIR/namespaces" 2>/dev/null) "$LAB"; do
 		[ -e "/run/netns/$ns" ] || continue
 		ip netns pids "$ns" | xargs -r kill 2>/dev/null
 		ip netns del "$ns"
 	done
 	# An engine that was killed leaves mounts.
 	awk -v d="$LAB_DIR/" 'index($2, d) == 1 {print $2}' /proc/mounts | sort -r | xargs -r umount -l 2>/dev/null
-	rm -rf "$LAB_DIR"
+	lab_until 10 rm -rf "$LAB_DIR"
+	[ "$LAB_BACKEND" = docker ] || rmdir /lab 2>/dev/null || true
 }
 lab_all_gone() {
 	local pid

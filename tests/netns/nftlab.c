@@ -19,6 +19,8 @@ static void on_verdict(void *arg, const struct verdict_rec *v)
 		t->samples++;
 		return;
 	}
+	t->total[v->kind] += v->count;
+	t->unplaced += addr_is_zero(&v->src) ? v->count : 0;
 	for (size_t i = 0; i < t->n_recs; i++) {
 		struct verdict_rec *r = &t->recs[i];
 
@@ -141,6 +143,8 @@ void nftlab_forget(struct nftlab *t)
 {
 	nftlab_poll(t);
 	t->n_recs = 0;
+	memset(t->total, 0, sizeof(t->total));
+	t->unplaced = 0;
 	t->samples = t->repairs = t->expiries = 0;
 }
 
@@ -172,11 +176,7 @@ uint64_t nftlab_count(const struct nftlab *t, uint8_t kind, int from, int to, bo
 
 uint64_t nftlab_total(const struct nftlab *t, uint8_t kind)
 {
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < t->n_recs; i++)
-		sum += t->recs[i].kind == kind ? t->recs[i].count : 0;
-	return sum;
+	return t->total[kind];
 }
 
 bool nftlab_await(struct nftlab *t, uint8_t kind, uint64_t n)

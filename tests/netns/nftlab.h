@@ -18,14 +18,15 @@ struct nftlab {
 	/* what was reported since nftlab_forget */
 	struct verdict_rec recs[NFTLAB_RECS]; /* one per kind, addresses and service; counts added up */
 	size_t n_recs;
+	uint64_t total[VERDICT_BLOCK + 1], unplaced; /* packets by kind; those without addresses */
 	unsigned samples, repairs, expiries;
 	int repair_rc;
 	uint64_t gap_ns;
 	char what[256];
 };
 
-/* Opens the world (NULL, or why not), and a handle in its host's namespace. Workload i is in groups[i], by both addresses.
- * The bridge passes its frames through the table. */
+/* Opens the world (NULL, or why not), and a handle in its host's namespace. Workload i is in groups[i], by both
+ * addresses. The bridge passes its frames through the table. */
 const char *nftlab_open(struct nftlab *t, const char *name, const char *const *groups, int n);
 void nftlab_close(struct nftlab *t);
 /* Compiles and applies. 0 or negative errno with t->error. */

@@ -1,0 +1,134 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The whole way on a real engine: containers on a dual-stack network are named, also one that speaks once and is gone; an
+# address that changes hands stays known by time; a policy learned from it, dry-run, counts exactly what an intruder tried;
+# enforced, refuses exactly that, at once, while a connection that was open goes on; rollback lets everything through.
+top_srcdir=${top_srcdir:-$(dirname "$0")/../..}
+. "$top_srcdir/tests/docker/lib.sh"
+command -v jq >/dev/null || lab_skip "needs jq: apt-get install jq"
+W=${WEIR:-./weir}
+[ -x "$W" ] || lab_skip "no weir at $W"
+
+lab_begin life
+S=$LAB_DIR/state
+chmod 755 "$LAB_DIR" # weir's own user looks in
+lab_engine_start
+lab_image box
+lab_docker network create --subnet 10.77.0.0/24 --ipv6 --subnet fd00:77::/64 -o com.docker.network.bridge.name=br-life life >/dev/null
+run() { # name service ip command...
+	name=$1 service=$2 ip=$3
+	shift 3
+	lab_docker run -d --name "$name" --network life --ip "10.77.0.$ip" --ip6 "fd00:77::$ip" \
+		-l com.docker.compose.project=life -l com.docker.compose.service="$service" box "$@" >/dev/null
+}
+once() { # name service command...: a container that does one thing and is removed
+	name=$1 service=$2
+	shift 2
+	lab_docker run --rm --name "$name" --network life -l com.docker.compose.project=life \
+		-l com.docker.compose.service="$service" box "$@"
+}
+flows() { "$W" flows --state "$S" -o json "$@" 2>/dev/null; }
+has_flow() { flows | jq -es "any(.[]; $1)" >/dev/null; }
+
+printf 'write_through: 1s\nruntime_sockets: [%s]\n' "$LAB_SOCKET" >"$LAB_DIR/weir.yaml"
+nsenter --net="/run/netns/$LAB_NS" "$W" run -c "$LAB_DIR/weir.yaml" --state "$S" >"$LAB_DIR/weir.log" 2>&1 &
+weir_pid=$!
+LAB_PIDS="$LAB_PIDS $weir_pid"
+lab_check "weir starts and answers" lab_poll 15 "$W" status --state "$S" -o json >/dev/null
+
+# ---- names -----------------------------------------------------------------------------------------------------------
+run api api 5 sh -c 'mkdir -p /w; echo hello >/w/index.html; exec httpd -f -p 8181 -h /w'
+run db db 6 sh -c 'while :; do echo row | nc -l -p 5433; done'
+lab_poll 10 once probe probe nc -z 10.77.0.5 8181 || echo "# api does not answer"
+once once4 job wget -q -O /dev/null http://10.77.0.5:8181/
+once once6 job wget -q -O /dev/null 'http://[fd00:77::5]:8181/'
+lab_check "a container that spoke once over IPv4 is named, and so is its server" lab_poll 15 has_flow \
+	'.src.workload == "once4" and .dest.workload == "api" and .dest_port == 8181 and .app.proto == "HTTP" and .dest.group == "life/api"'
+lab_check "the same over IPv6" lab_poll 15 has_flow \
+	'.src.workload == "once6" and .dest.workload == "api" and .dest_ip == "fd00:77::5"'
+lab_docker exec api sh -c 'nc 10.77.0.6 5433 </dev/null' >/dev/null
+lab_check "container to container on another port" lab_poll 15 has_flow \
+	'.src.group == "life/api" and .dest.group == "life/db" and .dest_port == 5433'
+
+# ---- an address changes hands --------------------------------------------------------------------------------------
+before=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+sleep 1 # so that the two lives are told apart by a time written in seconds
+lab_docker rm -f db >/dev/null
+run other other 6 sleep 600
+run db db 9 sh -c 'while :; do echo row | nc -l -p 5433; done'
+who_is() { "$W" who "$1" --state "$S" $3 ${3:+"$4"} 2>/dev/null | grep -q "$2"; }
+lab_check "the address belongs to its new owner now" lab_poll 10 who_is 10.77.0.6 other --at now
+lab_check "and to the removed container then" who_is 10.77.0.6 'db' --at "$before"
+lab_docker stop -t 0 other >/dev/null
+lab_docker rm other >/dev/null
+lab_check "the restarted one is known by its new address" lab_poll 10 who_is 10.77.0.9 db --at now
+lab_docker exec api sh -c 'nc 10.77.0.9 5433 </dev/null' >/dev/null
+
+# ---- learn, dry run ----------------------------------------------------------------------------------------------------
+learned() { "$W" policy generate --state "$S" 2>/dev/null >"$LAB_DIR/policy.yaml" && grep -q 8181/tcp "$LAB_DIR/policy.yaml" && grep -q 5433/tcp "$LAB_DIR/policy.yaml"; }
+lab_check "what was answered is learned" lab_poll 15 learned
+lab_check "the generated policy passes its own check" "$W" policy check "$LAB_DIR/policy.yaml"
+sed 's/stage: observe/stage: dry-run/' "$LAB_DIR/policy.yaml" >"$LAB_DIR/dry.yaml"
+sed 's/stage: observe/stage: enforce/' "$LAB_DIR/policy.yaml" >"$LAB_DIR/enforce.yaml"
+# A connection that stays open through every change of stage: a line each 0.2 s.
+lab_docker exec -d api sh -c 'i=0; while [ $i -lt 400 ]; do echo $i; i=$((i + 1)); sleep 0.2; done | nc -l -p 8182 >/dev/null'
+lab_poll 5 lab_docker exec api sh -c 'netstat -ltn | grep -q :8182'
+run feed job 30 sh -c 'nc 10.77.0.5 8182 >/tmp/lines; sleep 600'
+lab_check "a long connection is open" lab_poll 5 lab_docker exec feed sh -c '[ -s /tmp/lines ]'
+lab_check "dry run is applied" "$W" apply "$LAB_DIR/dry.yaml" --confirm-within 0 --state "$S"
+drops() { lab_in nft list table inet weir 2>/dev/null | grep -Eq '(^|[[:space:]])(drop|reject)'; }
+not() { ! "$@"; }
+lab_check "the table of a dry run has neither drop nor reject in force" sh -c "$(cat <<'SH'
+nsenter --net=/run/netns/$0 nft list table inet weir | grep -q 'chain '
+SH
+)" "$LAB_NS"
+lab_check "nor any such word" not drops
+run intruder intruder 66 sleep 600
+for n in 1 2 3; do lab_docker exec intruder nc -z -w 2 10.77.0.9 5433; done
+lab_docker exec intruder nc -z -w 2 10.77.0.5 8181
+lab_check "a dry run lets the intruder through" lab_docker exec intruder nc -z -w 2 10.77.0.5 8181
+blocks() { "$W" blocks --state "$S" -o json 2>/dev/null; }
+count() { # server port verdict: packets counted
+	blocks | jq -s "[.[] | select(.src.workload == \"intruder\" and .dest.workload == \"$1\" and .dest_port == $2 and .verdict == \"$3\") | .count] | add // 0"
+}
+counted() { [ "$(count "$1" "$2" "$3")" = "$4" ]; }
+lab_check "three connections to the database were counted, no more and no fewer" lab_poll 15 counted db 5433 would-block 3
+lab_check "and two to the api" lab_poll 15 counted api 8181 would-block 2
+lab_check "nothing that was learned counts as a would-be block" sh -c "'$W' blocks --state '$S' -o json | jq -es 'all(.[]; .src.workload == \"intruder\")' >/dev/null"
+
+blocked_some() { [ "$(count db 5433 block)" -ge 13 ]; }
+
+# ---- enforce -----------------------------------------------------------------------------------------------------------
+lab_check "enforcement is applied" "$W" apply "$LAB_DIR/enforce.yaml" --confirm-within 5m --state "$S"
+lab_check "the intruder is refused" not lab_docker exec intruder nc -z -w 5 10.77.0.9 5433
+t0=$(date +%s%N)
+for n in 1 2 3 4 5 6 7 8 9 10 11 12; do lab_docker exec intruder nc -w 5 10.77.0.9 5433 </dev/null >/dev/null 2>&1; done
+ms=$((($(date +%s%N) - t0) / 1000000))
+lab_check "at once, in a burst too (12 in $ms ms)" [ "$ms" -lt 5000 ]
+lab_check "what was learned goes on (IPv4)" once once4b job wget -q -O /dev/null http://10.77.0.5:8181/
+lab_check "what was learned goes on (IPv6)" once once6b job wget -q -O /dev/null 'http://[fd00:77::5]:8181/'
+lab_check "and to the database at its new address" lab_docker exec api sh -c 'nc 10.77.0.9 5433 </dev/null | grep -q row'
+lab_check "the blocks are told with both names" lab_poll 15 blocked_some
+lines() { lab_docker exec feed sh -c 'wc -l </tmp/lines'; }
+at=$(lines)
+more() { [ "$(lines)" -gt "$at" ]; }
+lab_check "the connection that was open still flows" lab_poll 5 more
+
+# ---- weir dies; rollback ------------------------------------------------------------------------------------------------
+lab_check "confirm" "$W" confirm --state "$S"
+kill -9 "$weir_pid"
+lab_poll 5 lab_gone "$weir_pid"
+lab_check "with weir killed the table is still there and still refuses" not lab_docker exec intruder nc -z -w 5 10.77.0.9 5433
+nsenter --net="/run/netns/$LAB_NS" "$W" run -c "$LAB_DIR/weir.yaml" --state "$S" >>"$LAB_DIR/weir.log" 2>&1 &
+weir_pid=$!
+LAB_PIDS="$LAB_PIDS $weir_pid"
+lab_check "weir starts again" lab_poll 15 "$W" rollback 0 --state "$S"
+lab_check "rollback lets the intruder through" lab_docker exec intruder nc -z -w 5 10.77.0.5 8181
+lab_check "and leaves no table" sh -c "! nsenter --net=/run/netns/$LAB_NS nft list table inet weir >/dev/null 2>&1"
+at=$(lines)
+lab_check "the connection that was open still flows" lab_poll 5 more
+lab_check "history outlives all of them" who_is 10.77.0.6 db --at "$before"
+kill -TERM "$weir_pid"
+lab_check "weir ends when told to" lab_poll 10 lab_gone "$weir_pid"
+[ "$LAB_FAILED" -eq 0 ] || tail -n 40 "$LAB_DIR/weir.log" | sed 's/^/# weir: /'
+lab_end
