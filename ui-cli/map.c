@@ -146,8 +146,8 @@ static void text_row(struct table *t, const struct edge *e)
 int map_write_text(const struct map *m, FILE *out)
 {
 	static const struct table_column columns[] = {
-		{"CLIENT", false, true}, {"", false, false},      {"SERVER", false, true}, {"SERVICE", false, false},
-		{"APP", false, true},    {"FLOWS", true, false}, {"BYTES", true, false}, {"NOTE", false, true}};
+		{"CLIENT", false, true, 0}, {"", false, false, 0},      {"SERVER", false, true, 0}, {"SERVICE", false, false, 0},
+		{"APP", false, true, 0},    {"FLOWS", true, false, 0}, {"BYTES", true, false, 0}, {"NOTE", false, true, 0}};
 	struct table *t = table_new(out, columns, sizeof(columns) / sizeof(columns[0]));
 	char edges[UNITS_STRLEN], nodes[UNITS_STRLEN];
 	const char **names = NULL;

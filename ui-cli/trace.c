@@ -219,8 +219,8 @@ static void print_row(struct trace *t, struct table *table, const struct node *n
 
 static int print(struct trace *t)
 {
-	static const struct table_column columns[] = {{"TIME", false, false}, {"HOPS", true, false}, {"REACHED", false, true},
-						      {"SERVICE", false, false}, {"APP", false, true}, {"PATH", false, true}};
+	static const struct table_column columns[] = {{"TIME", false, false, 0}, {"HOPS", true, false, 0}, {"REACHED", false, true, 0},
+						      {"SERVICE", false, false, 0}, {"APP", false, true, 0}, {"PATH", false, true, 0}};
 	struct table *table = table_new(stdout, columns, sizeof(columns) / sizeof(columns[0]));
 	const struct node **order = calloc(t->n, sizeof(*order));
 	char text[NAMING_LABEL_STRLEN], when[UNITS_STRLEN];

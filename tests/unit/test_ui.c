@@ -54,6 +54,9 @@ static const struct {
 	{"flows_numeric.txt", 0, {"flows", "-n", "--state", SHOP, "tcp and host 10.0.3.5 or ip6"}},
 	{"flows_since.txt", 0, {"flows", "--state", SHOP, "--since", "2020-03-04T10:05:00Z", "--until", "2020-03-04T10:11:50Z"}},
 	{"flows_count.txt", 0, {"flows", "--state", SHOP, "-c", "2"}},
+	{"flows_lossy.txt", 0, {"flows", "--state", LOSSY, "--until", "2020-03-04T10:05:00Z"}},
+	{"flows_lossy.json", 0, {"flows", "--state", LOSSY, "-o", "json", "--since", "2020-03-04T10:00:12.500Z", "--until",
+				"2020-03-04T10:05:00Z"}},
 	{"flows.json", 0, {"flows", "--state", SHOP, "-o", "json"}},
 	{"flows.csv", 0, {"flows", "--state", SHOP, "-o", "csv"}},
 	{"map.txt", 0, {"map", "--state", SHOP}},
@@ -74,6 +77,11 @@ static const struct {
 	{"blocks.txt", 0, {"blocks", "--state", SHOP}},
 	{"blocks_brief.txt", 0, {"blocks", "--state", SHOP, "-q"}},
 	{"blocks.json", 0, {"blocks", "--state", SHOP, "-o", "json"}},
+	{"trace.txt", 0, {"trace", "--state", SHOP, "shop-lb-1"}},
+	{"trace_late.txt", 0, {"trace", "--state", SHOP, "shop-lb-1", "--at", "2020-03-04T10:00:10.500Z"}},
+	{"trace_back.txt", 0, {"trace", "--state", SHOP, "shop-db-1", "--back", "--at", "2020-03-04T10:00:11Z"}},
+	{"trace.json", 0, {"trace", "--state", SHOP, "intruder", "-o", "json"}},
+	{"learn_lossy.txt", 0, {"learn", "--state", LOSSY, "--until", "2020-03-04T10:05:00Z"}},
 	{"learn.txt", 0, {"learn", "--state", SHOP}},
 	{"learn.json", 0, {"learn", "--state", SHOP, "-o", "json"}},
 	{"backtest.txt", 3, {"learn", "--state", SHOP, "--backtest"}},
@@ -143,8 +151,7 @@ static int run(const char *const *args, const char *path)
 			_exit(99);
 		setvbuf(stdout, NULL, _IOLBF, 0); /* keep complaints in their place */
 		status = verb_main(argc, argv);
-		fflush(NULL);
-		_exit(status);
+		exit(status); /* as main does: with what a leak checker has to say */
 	}
 	for (int i = 0; i < argc; i++)
 		free(argv[i]);
