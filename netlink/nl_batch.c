@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Transactions: see nl.h. The kernel takes a batch of nfnetlink messages as one only if it comes in one datagram, so the
- * whole of it is built in memory first. Sequence numbers are consecutive, which makes the label of the message that an
- * error is about a matter of subtraction.
+ * Transactions: see nl.h. The kernel takes a batch of nfnetlink messages as one only if it comes in one datagram,
+ * so the whole of it is built in memory first. Sequence numbers are consecutive, which makes the label of the
+ * message that an error is about a matter of subtraction.
  */
 #include "config.h"
 #include "netlink/nl.h"
@@ -17,6 +17,8 @@
 
 #include "common/timefmt.h"
 #include "netlink/nl_impl.h"
+
+#define LOST_WAIT_NS 10000000 /* the kernel queues its answers before it returns from the send */
 
 struct nl_batch {
 	uint8_t *data;
@@ -126,22 +128,32 @@ static int send_whole(struct nl *s, const struct nl_batch *b)
 
 int nl_batch_send(struct nl *s, struct nl_batch *b, char *error, size_t size)
 {
-	uint64_t deadline = time_mono_ns() + (uint64_t)NL_TIMEOUT_MS * 1000000;
+	uint64_t deadline;
 	uint32_t first = number(s, b), index;
 	int rc, first_error = 0;
+	bool lost = false;
 	size_t len;
 
 	rc = b->n < 3 ? 0 : send_whole(s, b); /* two are only the marks */
+	/* The kernel works inside the send, for seconds if it must: its answers are what is waited for. */
+	deadline = time_mono_ns() + (uint64_t)NL_TIMEOUT_MS * 1000000;
 	if (rc < 0)
 		snprintf(error, size, "sending %zu netlink messages (%zu bytes): %s", b->n, b->len, strerror(-rc));
 	for (bool done = rc < 0 || b->n < 3; !done;) {
 		const struct nlmsghdr *h = (const void *)s->in;
 		int left;
 
-		rc = nl_receive(s, deadline, &len);
+		rc = nl_receive(s, lost ? time_mono_ns() + LOST_WAIT_NS : deadline, &len);
+		if (rc == -ENOBUFS) { /* so many errors that some were dropped; the first ones are still queued */
+			lost = true;
+			continue;
+		}
 		if (rc < 0) {
+			rc = lost && rc == -ETIMEDOUT ? -ENOBUFS : rc;
+			if (first_error)
+				return first_error;
 			snprintf(error, size, "waiting for the kernel's answer to a transaction: %s", strerror(-rc));
-			return first_error ? first_error : rc;
+			return rc;
 		}
 		for (left = (int)len; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
 			index = h->nlmsg_seq - first;
@@ -149,7 +161,7 @@ int nl_batch_send(struct nl *s, struct nl_batch *b, char *error, size_t size)
 				continue;
 			rc = nl_error_of(s, h);
 			/* An error of the opening mark is about the transaction and may be all that comes. */
-			done = done || index + 2 >= b->n || (index == 0 && rc < 0);
+			done = done || index + 2 >= b->n || (index == 0 && rc < 0) || (lost && rc < 0);
 			if (rc == 0 || first_error)
 				continue;
 			first_error = rc;

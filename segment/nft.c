@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The handle: opening, adopting a table that is there, applying a ruleset, members coming and going, confirming and
- * removing. Every change of the table is worked out against what was just read from the kernel and is refused by it when
- * somebody else was faster; then it is read again.
+ * The handle: opening, adopting a table that is there, applying a ruleset, members coming and going, confirming
+ * and removing. Every change of the table is worked out against what was just read from the kernel and is refused
+ * by it when somebody else was faster; then it is read again.
  */
 #include "config.h"
 #include "segment/nft.h"
@@ -21,6 +21,7 @@
 #include "segment/nft_send.h"
 
 #define SYNC_TRIES 8
+#define RCVBUF (4u << 20)
 #define NS_PER_MS 1000000ull
 
 bool nft_is_armed(const struct nft_about *about, uint64_t *timeout_ms)
@@ -188,8 +189,10 @@ int nft_open(struct nft **out, uint16_t log_group, char *error)
 	rc = nl_open(&n->nl, NETLINK_NETFILTER);
 	if (rc < 0)
 		snprintf(error, NFT_ERROR_STRLEN, "opening a netlink socket for nftables: %s", strerror(-rc));
-	if (rc == 0)
+	if (rc == 0) {
+		nl_set_rcvbuf(n->nl, RCVBUF);
 		rc = nft_watch_open(n, error);
+	}
 	if (rc == 0)
 		rc = adopt(n, error);
 	if (rc == 0)
@@ -262,8 +265,13 @@ int nft_sync(struct nft *n, size_t *changed, char *error)
 	struct nft_model wanted = {0};
 	uint64_t timeout_ms;
 	bool armed = nft_is_armed(&n->about, &timeout_ms);
-	int rc = nft_build(&wanted, &n->rs, &n->roles, &n->about, n->log_group);
+	int rc;
 
+	if (!n->have_rs) { /* adopted: what is known of the table is not enough to make it */
+		snprintf(error, NFT_ERROR_STRLEN, "the table was adopted, and no ruleset has been applied since");
+		return -ENODATA;
+	}
+	rc = nft_build(&wanted, &n->rs, &n->roles, &n->about, n->log_group);
 	if (rc == 0)
 		rc = nft_elems_build(&wanted, &n->roles, n->members, n->n_members, armed, timeout_ms);
 	if (rc == 0)
@@ -292,6 +300,10 @@ int nft_apply(struct nft *n, const struct ruleset *rs, const struct nft_member *
 	int rc;
 
 	error[0] = '\0';
+	if (rs->generation == 0) {
+		snprintf(error, NFT_ERROR_STRLEN, "a ruleset without a generation");
+		return -EINVAL;
+	}
 	ruleset_init(&n->rs);
 	n->roles = (struct nft_roles){NULL, 0};
 	n->members = NULL;
@@ -346,8 +358,8 @@ static int change_elem(void *arg, const char *set, const void *key, size_t key_l
 	struct nft_set s = {0};
 	int rc = nft_set_elem(&s, key, key_len, target, note, timeout_ms);
 
-	/* An armed element may have run out by itself, and removing what is not there would fail the whole: put it there
-	 * first, which does nothing where it is. */
+	/* An armed element may have run out by itself, and removing what is not there would fail the whole: put it
+	 * there first, which does nothing where it is. */
 	if (rc == 0 && !o->add && strncmp(set, NFT_SET_ARMED, strlen(NFT_SET_ARMED)) == 0)
 		nft_change_elems(&o->c, set, &shape, s.elems, 1, true);
 	if (rc == 0)
@@ -390,6 +402,9 @@ int nft_member_add(struct nft *n, const struct nft_member *m, char *error)
 	if (i >= 0)
 		old = n->members[i];
 	rc = n->about.generation ? change_member(n, i >= 0 ? &old : NULL, m, error) : 0;
+	/* Somebody else took elements or the table away: that is put back in the same go. */
+	if ((rc == -ENOENT || rc == -EEXIST) && n->have_rs)
+		return members_put(n, m) < 0 ? -ENOMEM : nft_sync(n, NULL, error);
 	return rc < 0 ? rc : members_put(n, m);
 }
 
@@ -404,6 +419,10 @@ int nft_member_del(struct nft *n, const struct addr *a, char *error)
 		return 0;
 	old = n->members[i];
 	rc = n->about.generation ? change_member(n, &old, NULL, error) : 0;
+	if (rc == -ENOENT && n->have_rs) {
+		members_drop(n, (size_t)i);
+		return nft_sync(n, NULL, error);
+	}
 	if (rc == 0)
 		members_drop(n, (size_t)i);
 	return rc;

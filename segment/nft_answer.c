@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Answers to refused datagrams: see nft_answer.h. The error is written as a packet of its own and put on the link the
+ * Answers to what is refused: see nft_answer.h. The answer is written as a packet of its own and put on the link the
  * refused one came by, addressed to its sender, as if the far end had said it. Thus it needs no route, crosses no hook,
  * and is there before the client's next datagram.
  */
@@ -28,6 +28,11 @@
 #define UNREACHABLE_6 1     /* ICMPv6 type, code: the same (RFC 4443) */
 #define PROHIBITED_6 1
 #define ICMP6_INFORMATIONAL 128 /* types below are errors */
+#define TCP_HEADER 20       /* RFC 9293 */
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
 
 struct nft_answerer {
 	int fd;
@@ -84,10 +89,53 @@ static bool is_icmp4_error(uint8_t type)
 	return type != 0 && type != 8 && type != 13 && type != 14 && type != 17 && type != 18;
 }
 
+/*
+ * A reset to the segment whose header is at in: the one its sender must believe (RFC 9293 section 3.5.2). sum: of the
+ * pseudo-header without the length. The length, or -EPROTO.
+ */
+static int write_reset(uint8_t *out, const uint8_t *in, size_t len, uint32_t sum)
+{
+	uint32_t seq;
+
+	if (len < TCP_HEADER || (in[13] & TCP_RST))
+		return -EPROTO;
+	memset(out, 0, TCP_HEADER);
+	memcpy(out, in + 2, 2);
+	memcpy(out + 2, in, 2);
+	out[12] = TCP_HEADER / 4 << 4;
+	if (in[13] & TCP_ACK) {
+		memcpy(out + 4, in + 8, 4);
+		out[13] = TCP_RST;
+	} else {
+		seq = ((uint32_t)in[4] << 24 | (uint32_t)in[5] << 16 | (uint32_t)in[6] << 8 | in[7]) +
+		      !!(in[13] & TCP_SYN) + !!(in[13] & TCP_FIN);
+		for (unsigned i = 0; i < 4; i++)
+			out[8 + i] = (uint8_t)(seq >> (24 - 8 * i));
+		out[13] = TCP_RST | TCP_ACK;
+	}
+	sum_put(out + 16, sum_add(sum + TCP_HEADER, out, TCP_HEADER));
+	return TCP_HEADER;
+}
+
+static void write_header_v4(uint8_t *out, const uint8_t *in, uint8_t proto, size_t total)
+{
+	memset(out, 0, IP4_HEADER);
+	out[0] = 0x45;
+	out[1] = proto == PROTO_ICMP ? 0xc0 : 0; /* internetwork control, as the kernel's own errors */
+	out[2] = (uint8_t)(total >> 8);
+	out[3] = (uint8_t)total;
+	out[8] = TTL;
+	out[9] = proto;
+	memcpy(out + 12, in + 16, 4);
+	memcpy(out + 16, in + 12, 4);
+	sum_put(out + 10, sum_add(0, out, IP4_HEADER));
+}
+
 static int write_v4(uint8_t *out, const uint8_t *in, size_t len)
 {
 	size_t header = (size_t)(in[0] & 0x0f) * 4, quote, total;
 	uint8_t *icmp = out + IP4_HEADER;
+	int rc;
 
 	if (header < IP4_HEADER || len < header + QUOTE || header + QUOTE > NFT_ANSWER_MAX - IP4_HEADER - ICMP_HEADER)
 		return -EPROTO;
@@ -95,18 +143,15 @@ static int write_v4(uint8_t *out, const uint8_t *in, size_t len)
 		return -EPROTO; /* a later fragment; multicast, broadcast; a source nobody can be answered at */
 	if (in[9] == PROTO_ICMP && is_icmp4_error(in[header]))
 		return -EPROTO;
+	if (in[9] == PROTO_TCP) {
+		write_header_v4(out, in, PROTO_TCP, IP4_HEADER + TCP_HEADER);
+		rc = write_reset(out + IP4_HEADER, in + header, len - header, sum_add(PROTO_TCP, out + 12, 8));
+		return rc < 0 ? rc : IP4_HEADER + rc;
+	}
 	quote = header + QUOTE;
 	total = IP4_HEADER + ICMP_HEADER + quote;
-	memset(out, 0, IP4_HEADER + ICMP_HEADER);
-	out[0] = 0x45;
-	out[1] = 0xc0; /* internetwork control, as the kernel's own errors */
-	out[2] = (uint8_t)(total >> 8);
-	out[3] = (uint8_t)total;
-	out[8] = TTL;
-	out[9] = PROTO_ICMP;
-	memcpy(out + 12, in + 16, 4);
-	memcpy(out + 16, in + 12, 4);
-	sum_put(out + 10, sum_add(0, out, IP4_HEADER));
+	write_header_v4(out, in, PROTO_ICMP, total);
+	memset(icmp, 0, ICMP_HEADER);
 	icmp[0] = UNREACHABLE_4;
 	icmp[1] = PROHIBITED_4;
 	memcpy(icmp + ICMP_HEADER, in, quote);
@@ -120,6 +165,7 @@ static int write_v6(uint8_t *out, const uint8_t *in, size_t len)
 	size_t quote = IP6_HEADER + QUOTE, body = ICMP_HEADER + quote;
 	static const uint8_t unspecified[16];
 	uint32_t sum;
+	int rc;
 
 	if (len < quote || IP6_HEADER + body > NFT_ANSWER_MAX || in[24] == 0xff || in[8] == 0xff ||
 	    memcmp(in + 8, unspecified, 16) == 0)
@@ -128,12 +174,18 @@ static int write_v6(uint8_t *out, const uint8_t *in, size_t len)
 		return -EPROTO;
 	memset(out, 0, IP6_HEADER + ICMP_HEADER);
 	out[0] = 0x60;
-	out[4] = (uint8_t)(body >> 8);
-	out[5] = (uint8_t)body;
-	out[6] = PROTO_ICMP6;
 	out[7] = TTL;
 	memcpy(out + 8, in + 24, 16);
 	memcpy(out + 24, in + 8, 16);
+	if (in[6] == PROTO_TCP) {
+		out[5] = TCP_HEADER;
+		out[6] = PROTO_TCP;
+		rc = write_reset(out + IP6_HEADER, in + IP6_HEADER, len - IP6_HEADER, sum_add(PROTO_TCP, out + 8, 32));
+		return rc < 0 ? rc : IP6_HEADER + rc;
+	}
+	out[4] = (uint8_t)(body >> 8);
+	out[5] = (uint8_t)body;
+	out[6] = PROTO_ICMP6;
 	icmp[0] = UNREACHABLE_6;
 	icmp[1] = PROHIBITED_6;
 	memcpy(icmp + ICMP_HEADER, in, quote);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Frames between two ports of one bridge cross the inet hooks only if the bridge is told so. Docker sets a sysctl for all
- * bridges of the host; where nobody did, this sets the attribute of the one bridge, and writes what was there before into
- * the table first, so that whoever removes the table later, also after a crash, can put it back.
+ * Frames between two ports of one bridge cross the inet hooks only if the bridge is told so. Docker sets a sysctl
+ * for all bridges of the host; where nobody did, this sets the attribute of the one bridge, and writes what was
+ * there before into the table first, so that whoever removes the table later, also after a crash, can put it back.
  */
 #include "config.h"
 
@@ -22,7 +22,8 @@
 #define SYSCTL "/proc/sys/net/bridge/bridge-nf-call-"
 #define NOTE "index %u, nf_call_iptables was %u, nf_call_ip6tables was %u"
 
-/* The host's own setting (of this network namespace): 0, 1, or negative errno; -ENOENT without the br_netfilter module. */
+/* The host's own setting (of this network namespace): 0, 1, or negative errno; -ENOENT without the br_netfilter
+ * module. */
 static int read_sysctl(const char *which)
 {
 	char path[128], c = '0';
@@ -160,18 +161,26 @@ int nft_bridges_read(struct nft *n, const struct nft_model *held)
 }
 
 /* ---- the promises ------------------------------------------------------------------------------------------------ */
-/* Connections that ran through the bridge unseen are older than what will now be seen of them. */
-static int settle_again(struct nft *n, char *error)
+/* Writes all of the memory into the table. And connections that ran through the bridge unseen are older than what
+ * will now be seen of them: they are taken as they are. */
+static int write_memory(struct nft *n, char *error)
 {
+	struct nft_model m = {0};
 	struct nft_change c = {0};
-	int rc = nft_change_start(&c, 0);
+	struct nft_set *s = nft_model_set(&m, NFT_SET_BRIDGES, &nft_shape_bridges);
+	int rc = s ? nft_bridges_build(&m, n) : -ENOMEM;
 
+	if (rc == 0)
+		rc = nft_change_start(&c, 0);
 	if (rc == 0) {
+		nft_change_flush(&c, NFT_SET_BRIDGES);
+		nft_change_elems(&c, NFT_SET_BRIDGES, &nft_shape_bridges, s->elems, s->n_elems, true);
 		nft_change_flush(&c, NFT_SET_SETTLING);
 		nft_change_settle(&c);
 		rc = nft_change_commit(&c, n->nl, error, NFT_ERROR_STRLEN);
 	}
 	nft_change_fini(&c);
+	nft_model_fini(&m);
 	return rc;
 }
 
@@ -196,10 +205,8 @@ int nft_bridge_hook(struct nft *n, uint32_t ifindex, const char *name, char *err
 	if (rc < 0 || ((all4 == 1 || s.v4) && (all6 == 1 || s.v6)))
 		goto out;
 	rc = remember(n, ifindex, name, &s);
-	if (rc > 0)
-		rc = nft_sync(n, NULL, error);
-	if (rc == 0)
-		rc = settle_again(n, error);
+	if (rc >= 0)
+		rc = write_memory(n, error);
 	if (rc == 0)
 		rc = set(route, ifindex, s.v4 || all4 != 1, s.v6 || all6 != 1);
 out:
@@ -234,5 +241,5 @@ int nft_bridge_restore_all(struct nft *n, char *error)
 	if (rc < 0 || first < 0)
 		return rc < 0 ? rc : first;
 	n->n_bridges = 0;
-	return n->have_rs ? nft_sync(n, NULL, error) : 0;
+	return n->about.generation ? write_memory(n, error) : 0;
 }

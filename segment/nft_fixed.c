@@ -20,14 +20,17 @@
 #define STATE_BIT(ctinfo) (1u << ((ctinfo) % IP_CT_IS_REPLY + 1))
 #define STATE_INVALID 1u
 
-/* Samples a second. A refused datagram is answered by the enforcer from its sample, hence the higher figure there. */
+/* Samples a second. What is refused is answered by the enforcer from its sample, hence the higher figure there. */
 #define SAMPLES 50
 #define SAMPLES_BURST 100
 #define ANSWERS 1000
 #define ANSWERS_BURST 1000
-/* IP header and the first 8 bytes behind it: ports or ICMP type, what an ICMP error must quote, and no payload. */
-#define SNAPLEN_4 28
-#define SNAPLEN_6 48
+/* Behind the IP header the first 8 bytes, which have ports or ICMP type and are what an ICMP error must quote; of
+ * TCP the whole fixed header, which a reset is made from. Never payload. */
+#define IP4_HEADER 20
+#define IP6_HEADER 40
+#define SNAP_ANY 8
+#define SNAP_TCP 20
 
 #define CONCAT(a, b, c, d) ((uint32_t)(a) << 18 | (b) << 12 | (c) << 6 | (d))
 
@@ -191,28 +194,28 @@ static int build_decide(struct nft_model *m)
 	return rc;
 }
 
-/* Samples for the program: header bytes only. proto 0: any; negated: all but proto. */
-static int build_samples(struct nft_chain *c, uint8_t proto, bool negated, uint32_t rate, uint32_t burst, const char *prefix,
-			 uint16_t group)
+/* Samples for the program: header bytes only. TCP apart, since its header is longer. */
+static int build_samples(struct nft_chain *c, uint32_t rate, uint32_t burst, const char *prefix, uint16_t group)
 {
+	static const uint8_t tcp[] = {PROTO_TCP};
 	struct nft_builder b;
 	int rc = 0;
 
-	for (int v4 = 1; rc == 0 && v4 >= 0; v4--) {
+	for (int step = 0; rc == 0 && step < 4; step++) {
+		bool v4 = step % 2 == 0, is_tcp = step < 2;
+
 		nft_rule_start(&b, c);
 		nft_match_family(&b, v4);
-		if (proto && negated)
-			nft_match_proto_set(&b, &proto, 1, true);
-		else if (proto)
-			nft_match_proto(&b, proto);
+		nft_match_proto_set(&b, tcp, 1, !is_tcp);
 		nft_limit(&b, rate, burst);
-		nft_log(&b, group, prefix, v4 ? SNAPLEN_4 : SNAPLEN_6);
+		nft_log(&b, group, prefix, (v4 ? IP4_HEADER : IP6_HEADER) + (is_tcp ? SNAP_TCP : SNAP_ANY));
 		rc = nft_rule_finish(&b, 0, NFT_TAG_NONE, "");
 	}
 	return rc;
 }
 
-/* Every packet that comes here ends in exactly one of the counters. An update of a full set fails, which ends its rule. */
+/* Every packet that comes here ends in exactly one of the counters. An update of a full set fails, which ends its
+ * rule. */
 static int build_counting(struct nft_chain *c, const char *base, int verdict, const char *to, uint8_t overflow_tag)
 {
 	static const uint8_t ports[] = {PROTO_TCP, PROTO_UDP, PROTO_SCTP};
@@ -254,16 +257,14 @@ static int build_misses(struct nft_model *m, uint64_t generation, uint16_t log_g
 
 	c = chain(m, NFT_SET_WOULD_BLOCK, -1, "no rule allows it: counted, sampled, let through");
 	snprintf(prefix, sizeof(prefix), "weir would-block %llu ", (unsigned long long)generation);
-	rc = build_samples(c, 0, false, SAMPLES, SAMPLES_BURST, prefix, log_group);
+	rc = build_samples(c, SAMPLES, SAMPLES_BURST, prefix, log_group);
 	if (rc == 0)
 		rc = build_counting(c, NFT_SET_WOULD_BLOCK, NF_ACCEPT, NULL, NFT_TAG_OVERFLOW_WOULD_BLOCK);
 	if (rc < 0)
 		return rc;
 	c = chain(m, NFT_SET_BLOCK, -1, "no rule allows it: counted, sampled, refused");
 	snprintf(prefix, sizeof(prefix), "weir block %llu ", (unsigned long long)generation);
-	rc = build_samples(c, PROTO_TCP, false, SAMPLES, SAMPLES_BURST, prefix, log_group);
-	if (rc == 0)
-		rc = build_samples(c, PROTO_TCP, true, ANSWERS, ANSWERS_BURST, prefix, log_group);
+	rc = build_samples(c, ANSWERS, ANSWERS_BURST, prefix, log_group);
 	if (rc == 0)
 		rc = build_counting(c, NFT_SET_BLOCK, NFT_GOTO, "refuse", NFT_TAG_OVERFLOW_BLOCK);
 	if (rc < 0)

@@ -50,6 +50,9 @@ struct nft {
 	uint32_t seen_round;
 	uint64_t last_poll_ns;
 
+	uint64_t told_second; /* samples told of in this second */
+	uint32_t told;
+
 	uint64_t foreign_ns; /* when a foreign change was noticed; 0: none */
 	char foreign_what[160];
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Samples of what is (or would be) refused: the kernel's NFLOG, header bytes only. A sample adds to the exact counters
- * what they cannot hold, the source port, and is what a refused datagram is answered from. The prefix says which verdict and
- * which generation; which list and group follows from the addresses, by the same table.
+ * Samples of what is (or would be) refused: the kernel's NFLOG, header bytes only. A sample adds to the exact
+ * counters what they cannot hold, the source port, and is what a refused datagram is answered from. The prefix
+ * says which verdict and which generation; which list and group follows from the addresses, by the same table.
  */
 #include "config.h"
 
@@ -16,8 +16,9 @@
 #include "segment/nft_answer.h"
 #include "segment/nft_impl.h"
 
-#define COPY_RANGE 64     /* the rules' own limit is lower; this one binds what others may log into our group */
+#define COPY_RANGE 60     /* the rules' own limit is lower; this one binds what others may log into our group */
 #define RCVBUF (4u << 20)
+#define TOLD_PER_SECOND 100
 
 /* One configuration request for our group. */
 static int configure(struct nft *n, uint16_t attr, const void *data, size_t len)
@@ -129,13 +130,25 @@ static void answer(struct nft *n, const struct verdict_rec *v, const struct nlat
 				.ifindex = ntohl(nl_attr_u32(port))};
 
 	/* To workloads only: whatever comes from elsewhere may have any source written on it. */
-	if (!n->answerer || v->proto == PROTO_TCP || nft_member_find(n, &v->src) < 0)
+	if (!n->answerer || nft_member_find(n, &v->src) < 0)
 		return;
 	if (!hw || nl_attr_len(tb[NFULA_HWADDR]) < sizeof(*hw) || ntohs(hw->hw_addrlen) > sizeof(hw->hw_addr))
 		return;
 	r.sender_len = ntohs(hw->hw_addrlen);
 	memcpy(r.sender, hw->hw_addr, r.sender_len);
 	nft_answer(n->answerer, &r);
+}
+
+/* Many samples are there to be answered; what is told of them stays few. The counters are exact in any case. */
+static bool may_tell(struct nft *n, uint64_t now_ns)
+{
+	uint64_t second = now_ns / 1000000000;
+
+	if (second != n->told_second) {
+		n->told_second = second;
+		n->told = 0;
+	}
+	return n->told++ < TOLD_PER_SECOND;
 }
 
 static int on_sample(void *arg, const struct nlmsghdr *h)
@@ -152,6 +165,8 @@ static int on_sample(void *arg, const struct nlmsghdr *h)
 		return 0;
 	if (v.kind == VERDICT_BLOCK)
 		answer(c->n, &v, tb);
+	if (!may_tell(c->n, c->now_ns))
+		return 0;
 	v.inbound = nft_member_find(c->n, &v.dst) >= 0;
 	snprintf(v.group[0], sizeof(v.group[0]), "%s", nft_member_group(c->n, &v.src));
 	snprintf(v.group[1], sizeof(v.group[1]), "%s", nft_member_group(c->n, &v.dst));

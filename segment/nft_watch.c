@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Foreign hands on the table: the kernel tells of every change of nftables and who made it. Changes of other tables are
- * other people's business; a change of ours that was not made by this handle is put back at once, and the time during which
- * the table was not what it should be is reported.
+ * Foreign hands on the table: the kernel tells of every change of nftables and who made it. Changes of other
+ * tables are other people's business; a change of ours that was not made by this handle is put back at once, and
+ * the time during which the table was not what it should be is reported.
  */
 #include "config.h"
 
@@ -122,7 +122,7 @@ int nft_watch_dispatch(struct nft *n, const struct nft_events *ev)
 	if (n->about.generation == 0)
 		return 0;
 	/* An adopted table of which nobody has said yet what it should be: only nft_apply can tell. */
-	rc = n->have_rs ? nft_sync(n, &changed, error) : -ENODATA;
+	rc = nft_sync(n, &changed, error);
 	if (rc == 0 && changed == 0)
 		return 0;
 	if (rc < 0 && error[0])

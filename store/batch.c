@@ -4,8 +4,8 @@
  * start, first bits of the id). Both are sorted as five 64-bit words, which compares several times faster than bytes,
  * and written in that order.
  *
- * A flow that is reported again with grown counters replaces its record; its index entries are the same ones again, which
- * a sorted-duplicates database takes as no change. So nothing is ever read or deleted to write a flow.
+ * A flow that is reported again with grown counters replaces its record; its index entries are the same ones again,
+ * which a sorted-duplicates database takes as no change. So nothing is ever read or deleted to write a flow.
  */
 #include "config.h"
 #include "store/batch.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Looks at a data file before LMDB maps it: the two meta pages at its head, and whether the file is as long as the newer
- * of them says. It is read with pread, so that nothing in it can do more than make this fail.
+ * Looks at a data file before LMDB maps it: the two meta pages at its head, and whether the file is as long as the
+ * newer of them says. It is read with pread, so that nothing in it can do more than make this fail.
  *
  * One file may be short and sound: pages at the end that a transaction took and gave back are never written, and LMDB
  * counts them all the same (mdb_env_copy in LMDB allows for it too). The free list tells: if every page that is missing
@@ -31,6 +31,7 @@
 #define NODE_BIG 0x01 /* the value is on overflow pages */
 #define DEPTH_MAX 32
 #define NO_PAGE UINT64_MAX
+#define LOOKS 3
 
 struct meta {
 	uint32_t page_size;
@@ -188,7 +189,7 @@ out:
 	return rc;
 }
 
-int check_file(int fd)
+static int check_once(int fd)
 {
 	struct meta m[2];
 	const struct meta *newer;
@@ -207,6 +208,8 @@ int check_file(int fd)
 		rc = read_meta(fd, &m[1], m[0].page_size);
 	if (rc)
 		return rc;
+	if (fstat(fd, &st) < 0) /* again, after the meta pages: a live writer may have made it longer before them */
+		return -errno;
 	newer = &m[m[1].txn > m[0].txn];
 	w.page_size = m[0].page_size;
 	w.pages = (uint64_t)st.st_size / w.page_size;
@@ -221,4 +224,14 @@ int check_file(int fd)
 	if (rc)
 		return rc;
 	return w.missing == w.last + 1 - w.pages ? 0 : -EBADMSG;
+}
+
+int check_file(int fd)
+{
+	int rc = check_once(fd);
+
+	/* Beside a live writer one look may mix two commits; several in a row do not. */
+	for (unsigned i = 0; i < LOOKS && rc == -EBADMSG; i++)
+		rc = check_once(fd);
+	return rc;
 }

@@ -36,8 +36,8 @@ struct listing {
 };
 
 static const struct table_column columns[] = {
-	{"VERDICT", false, false}, {"SOURCE", false, true},  {"", false, false},     {"DESTINATION", false, true},
-	{"SERVICE", false, false}, {"COUNT", true, false},   {"FIRST", false, false}, {"LAST", false, false}};
+	{"VERDICT", false, false, 11}, {"SOURCE", false, true, 20}, {"", false, false, 2},     {"DESTINATION", false, true, 20},
+	{"SERVICE", false, false, 12}, {"COUNT", true, false, 6},   {"FIRST", false, false, 8}, {"LAST", false, false, 8}};
 
 /* The lines of the explanation; the first, the verdict, is what the row says already. */
 static void print_why(struct listing *l, const struct refusal *r)
@@ -206,14 +206,15 @@ static int print_all_json(struct listing *l, const struct refusals *r)
 static void footer(struct listing *l, const struct refusals *r)
 {
 	uint64_t would = 0, did = 0;
+	char text[UNITS_STRLEN];
 
 	for (size_t i = 0; i < r->n; i++)
 		*(r->list[i].v.kind == VERDICT_BLOCK ? &did : &would) += r->list[i].v.count;
 	if (r->n == 0)
 		puts("nothing was refused, and nothing would have been");
 	else
-		printf("\n%" PRIu64 " packets refused, %" PRIu64 " would have been (dry run); for TCP each SYN and its retries count\n", did,
-		       would);
+		printf("\n%s refused, %" PRIu64 " would have been (dry run); for TCP each SYN and its retries count\n",
+		       units_plural(did, "packet", "packets", text), would);
 	view_footer(&l->view, l->since_ns, l->until_ns);
 }
 
@@ -257,6 +258,8 @@ static int list(struct listing *l)
 	l->table = table_new(stdout, columns, sizeof(columns) / sizeof(columns[0]));
 	if (rc < 0 || !l->table)
 		return command_failed(l->command, "out of memory");
+	if (l->follow)
+		table_stream(l->table);
 	rc = refusals_read(&r, &l->view, l->since_ns, l->until_ns);
 	if (rc < 0)
 		return view_failed(&l->view, "verdicts", rc);

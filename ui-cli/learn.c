@@ -52,9 +52,9 @@ static unsigned hours_of(const struct edge_agg *a)
 static void print_edges(const struct learning *l)
 {
 	static const struct table_column columns[] = {
-		{"DECISION", false, false}, {"CLIENT", false, true}, {"", false, false},  {"SERVER", false, true},
-		{"SERVICE", false, false},  {"APP", false, true},    {"FLOWS", true, false}, {"ANSWERED", true, false},
-		{"HOURS", true, false},     {"FIRST", false, false}, {"LAST", false, false}, {"NOTE", false, true}};
+		{"DECISION", false, false, 0}, {"CLIENT", false, true, 0}, {"", false, false, 0},  {"SERVER", false, true, 0},
+		{"SERVICE", false, false, 0},  {"APP", false, true, 0},    {"FLOWS", true, false, 0}, {"ANSWERED", true, false, 0},
+		{"HOURS", true, false, 0},     {"FIRST", false, false, 0}, {"LAST", false, false, 0}, {"NOTE", false, true, 0}};
 	struct table *t = table_new(stdout, columns, sizeof(columns) / sizeof(columns[0]));
 	char text[256], when[UNITS_STRLEN];
 
@@ -105,8 +105,8 @@ static const char *percent(double p, char out[UNITS_STRLEN])
 static void print_readiness(const struct learning *l)
 {
 	static const struct table_column columns[] = {
-		{"GROUP", false, true},  {"FLOWS", true, false},  {"EDGES", true, false},       {"SEEN ONCE", true, false},
-		{"NEXT IS NEW", true, false}, {"AT MOST", true, false}, {"HOURS OF WEEK", true, false}, {"TO ASK", true, false}};
+		{"GROUP", false, true, 0},  {"FLOWS", true, false, 0},  {"EDGES", true, false, 0},       {"SEEN ONCE", true, false, 0},
+		{"NEXT IS NEW", true, false, 0}, {"AT MOST", true, false, 0}, {"HOURS OF WEEK", true, false, 0}, {"TO ASK", true, false, 0}};
 	struct table *t = table_new(stdout, columns, sizeof(columns) / sizeof(columns[0]));
 	char text[UNITS_STRLEN];
 

@@ -46,7 +46,8 @@ static void print_changes(const struct plan *p)
 	for (size_t i = 0; i < p->diff.n; i++)
 		closes += p->diff.items[i].closes;
 	if (closes)
-		printf("%zu of these refuse at once what was let through\n", closes);
+		printf(closes == 1 ? "%zu of these refuses at once what was let through\n"
+				   : "%zu of these refuse at once what was let through\n", closes);
 }
 
 static size_t enforcing(const struct ruleset *rs)

@@ -154,8 +154,8 @@ static void write_inventory(json_t *status, FILE *out)
 
 static void write_interfaces(json_t *status, FILE *out)
 {
-	static const struct table_column columns[] = {{"INTERFACE", false, false}, {"PACKETS", true, false},
-						      {"LOST", true, false}, {"EVICTED", true, false}, {"STATE", false, false}};
+	static const struct table_column columns[] = {{"INTERFACE", false, false, 0}, {"PACKETS", true, false, 0},
+						      {"LOST", true, false, 0}, {"EVICTED", true, false, 0}, {"STATE", false, false, 0}};
 	json_t *list = json_object_get(status, "interfaces"), *o;
 	struct table *t = table_new(out, columns, sizeof(columns) / sizeof(columns[0]));
 	size_t i;
@@ -196,8 +196,8 @@ static void join(struct buf *b, json_t *list)
 static void write_roles(json_t *status, FILE *out)
 {
 	static const struct table_column columns[] = {
-		{"ROLE", false, false}, {"PID", true, false}, {"USER", false, false}, {"CAPABILITIES", false, false},
-		{"SECCOMP", false, false}, {"UP", true, false}, {"RESTARTS", true, false}, {"MEMORY", true, false}};
+		{"ROLE", false, false, 0}, {"PID", true, false, 0}, {"USER", false, false, 0}, {"CAPABILITIES", false, false, 0},
+		{"SECCOMP", false, false, 0}, {"UP", true, false, 0}, {"RESTARTS", true, false, 0}, {"MEMORY", true, false, 0}};
 	json_t *list = json_object_get(status, "roles"), *o;
 	struct table *t = table_new(out, columns, sizeof(columns) / sizeof(columns[0]));
 	char text[UNITS_STRLEN];

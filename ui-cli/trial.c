@@ -157,9 +157,9 @@ static void print_sum(const struct replay_sum *s)
 void trial_print(const struct trial *t)
 {
 	static const struct table_column columns[] = {
-		{"CLIENT", false, true}, {"", false, false},     {"SERVER", false, true},   {"SERVICE", false, false},
-		{"APP", false, true},    {"FLOWS", true, false}, {"ANSWERED", true, false}, {"LAST", false, false},
-		{"NOTE", false, true}};
+		{"CLIENT", false, true, 0}, {"", false, false, 0},     {"SERVER", false, true, 0},   {"SERVICE", false, false, 0},
+		{"APP", false, true, 0},    {"FLOWS", true, false, 0}, {"ANSWERED", true, false, 0}, {"LAST", false, false, 0},
+		{"NOTE", false, true, 0}};
 	struct table *table = table_new(stdout, columns, sizeof(columns) / sizeof(columns[0]));
 	uint64_t now_ns = time_now_ns();
 

@@ -103,8 +103,8 @@ static int print_json(const struct question *q, const struct addr_interval *i, c
 	return jsonl_print(o);
 }
 
-static const struct table_column columns[] = {{"ADDRESS", false, false}, {"FROM", false, false}, {"TO", false, false},
-					      {"WORKLOAD", false, true}, {"GROUP", false, true}, {"IMAGE", false, true}};
+static const struct table_column columns[] = {{"ADDRESS", false, false, 0}, {"FROM", false, false, 0}, {"TO", false, false, 0},
+					      {"WORKLOAD", false, true, 0}, {"GROUP", false, true, 0}, {"IMAGE", false, true, 0}};
 
 static void print_row(struct question *q, const struct addr_interval *i, const struct workload *w)
 {

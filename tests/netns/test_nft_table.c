@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The table over time: readable by Debian's nft with the strangest group names, changed no more than needed, adopted after a
- * restart with its counters, put back after a foreign hand, and leaving the bridges as they were.
+ * The table over time: readable by Debian's nft with the strangest group names, changed no more than needed,
+ * adopted after a restart with its counters, put back after a foreign hand, and leaving the bridges as they were.
  */
 #include "config.h"
 
@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/timefmt.h"
@@ -126,7 +128,8 @@ static void test_adopt(void)
 	CHECK_EQ(nft_generation(t.nft), 2);
 	CHECK_EQ(rule_packets(), before + 1);
 	CHECK(lab_talk(&t.lab, client, peer));
-	/* Members were read back: one that goes is taken out of all its sets without anybody having said what they are. */
+	/* Members were read back: one that goes is taken out of all its sets without anybody having said what they
+	 * are. */
 	addr_parse(&gone, "10.77.0.99");
 	CHECK_EQ(nft_member_del(t.nft, &gone, t.error), 0);
 	CHECK(lab_run(&t.lab, "nft list table inet weir | grep -q 10.77.0.99") != 0);
@@ -165,6 +168,49 @@ static void test_members(void)
 	CHECK_EQ(tcp(A, B, 53), -ECONNREFUSED);
 	CHECK(nftlab_await(&t, VERDICT_BLOCK, 2));
 	CHECK_EQ(nft_member_add(t.nft, &m, t.error), 0);
+}
+
+/* A connection at full speed: while nothing tracks it, it runs ahead of what connection tracking believes of it. */
+static void test_gap(void)
+{
+	struct addr b = lab_addr(B, true);
+	int server = lab_listen(&t.lab, B, SOCK_STREAM, &b, 80), client = -1, peer;
+	static char data[65536];
+	uint64_t sum = 0, deadline;
+	ssize_t got;
+	pid_t pid;
+
+	CHECK_EQ(lab_connect(&t.lab, A, SOCK_STREAM, &b, 80, 3000, &client), 0);
+	CHECK(lab_wait(&t.lab, server, POLLIN, 3000));
+	peer = accept(server, NULL, NULL);
+	pid = fork();
+	if (pid == 0) {
+		struct pollfd p = {.fd = client, .events = POLLOUT};
+
+		while (poll(&p, 1, 3000) > 0 && send(client, data, sizeof(data), MSG_NOSIGNAL) > 0)
+			;
+		_exit(0);
+	}
+	close(client);
+	for (int phase = 0; phase < 3; phase++) {
+		if (phase == 1)
+			CHECK_EQ(lab_run(&t.lab, "nft flush ruleset"), 0);
+		if (phase == 2) /* what was taken as it is was seen again by then, and needs no help any more */
+			CHECK_EQ(lab_run(&t.lab, "nft flush set inet weir settling"), 0);
+		for (sum = 0, deadline = time_mono_ns() + 5 * NS_PER_S; sum < 200000000 && time_mono_ns() < deadline;) {
+			if (!lab_wait(&t.lab, peer, POLLIN, 1000))
+				break;
+			got = recv(peer, data, sizeof(data), MSG_DONTWAIT);
+			if (got <= 0)
+				break;
+			sum += (uint64_t)got;
+		}
+		CHECK(sum >= 200000000);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(peer);
+	close(server);
 }
 
 static void expect_repair(const char *command, const char *word)
@@ -364,6 +410,7 @@ int main(void)
 	test_adopt();
 	test_members();
 	test_repair();
+	test_gap();
 	test_bridge();
 	test_names();
 	test_overflow();
