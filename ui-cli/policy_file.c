@@ -57,8 +57,10 @@ void policy_file_complain(const char *path, const struct policy_errors *errors)
 	for (size_t i = 0; i < errors->n && i < POLICY_ERRORS_MAX; i++) {
 		const struct policy_error *e = &errors->e[i];
 
-		if (e->line)
+		if (e->line && e->column)
 			fprintf(stderr, "%s:%u:%u: ", path, e->line, e->column);
+		else if (e->line)
+			fprintf(stderr, "%s:%u: ", path, e->line);
 		else
 			fprintf(stderr, "%s: ", path);
 		fprintf(stderr, "%s%s\n", e->warning ? "warning: " : "", e->text);
