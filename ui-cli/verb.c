@@ -6,8 +6,8 @@
 #include "config.h"
 #include "ui-cli/verb.h"
 
+#include <errno.h>
 #include <locale.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -109,6 +109,17 @@ static int unknown(const char *name)
 	return VERB_MISUSED;
 }
 
+/* An answer that could not be written is no answer. Whoever closed the pipe has read enough. */
+static int finish(const struct verb *v, int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	if (errno == EPIPE)
+		return status;
+	fprintf(stderr, "weir %s: the output could not be written: %s\n", v->name, strerror(errno));
+	return VERB_FAILED;
+}
+
 int verb_main(int argc, char **argv)
 {
 	char help[] = "--help";
@@ -138,5 +149,5 @@ int verb_main(int argc, char **argv)
 		return v ? v->run(argc > 3 ? 3 : 2, help_args) : unknown(argv[2]);
 	}
 	v = find(argv[1]);
-	return v ? v->run(argc - 1, argv + 1) : unknown(argv[1]);
+	return v ? finish(v, v->run(argc - 1, argv + 1)) : unknown(argv[1]);
 }
