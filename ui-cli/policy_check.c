@@ -85,10 +85,14 @@ int policy_check_verb(int argc, char **argv)
 	const char *dir = STATE_DIR_DEFAULT;
 	const struct option_spec options[] = {OPTION_STATE(&dir), OPTION_END};
 	const struct command c = {
-		.verb = "policy check", .usage = "FILE [options]", .min_operands = 1, .max_operands = 1, .options = options,
-		.about = "Is the document right? Each complaint is FILE:LINE:COLUMN: text. Where there is a store, groups that were\n"
-			 "never seen are pointed out too. Exit 0 when all is right, 3 when there are only warnings, 1 when the document\n"
-			 "cannot be used.\n",
+		.verb = "policy check",
+		.usage = "FILE [options]",
+		.min_operands = 1,
+		.max_operands = 1,
+		.options = options,
+		.about = "Is the document right? Each complaint is FILE:LINE:COLUMN: text. Where there\n"
+			 "is a store, groups that were never seen are pointed out too. Exit 0 when all\n"
+			 "is right, 3 when there are only warnings, 1 when the document cannot be used.\n",
 		.examples = "  weir policy check policy.yaml\n"
 			    "  weir policy generate | weir policy check -\n"};
 	struct policy_file f;

@@ -75,7 +75,8 @@ int policy_file_read(struct policy_file *out, const struct command *c, const cha
 	int rc = policy_file_slurp(&f.text, &f.len, path);
 
 	if (rc == -ENOENT)
-		return command_failed(c, "%s: no such file. `weir policy generate > %s` writes one from what was seen", path, path);
+		return command_failed(c, "%s: no such file. `weir policy generate > %s` writes one from what was seen",
+				      path, path);
 	if (rc == -E2BIG)
 		return command_failed(c, "%s: longer than %u MiB: this is no policy", path, POLICY_TEXT_MAX >> 20);
 	if (rc < 0)

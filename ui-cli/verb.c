@@ -102,8 +102,8 @@ static int unknown(const char *name)
 	const char *nearest = verb_nearest(name);
 
 	if (nearest)
-		fprintf(stderr, "weir: there is no verb \"%s\". Did you mean \"weir %s\"? `weir --help` lists all\n", name,
-			nearest);
+		fprintf(stderr, "weir: there is no verb \"%s\". Did you mean \"weir %s\"? `weir --help` lists all\n",
+			name, nearest);
 	else
 		fprintf(stderr, "weir: there is no verb \"%s\"; `weir --help` lists all\n", name);
 	return VERB_MISUSED;
@@ -135,7 +135,8 @@ int verb_main(int argc, char **argv)
 		printf("weir %s\n", PACKAGE_VERSION);
 		return VERB_DONE;
 	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || (strcmp(argv[1], "help") == 0 && argc == 2)) {
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    (strcmp(argv[1], "help") == 0 && argc == 2)) {
 		print_help(stdout);
 		return VERB_DONE;
 	}
