@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the payload told, as attributes of the record: names, fingerprints, versions. nDPI keeps them in unions whose valid
- * member depends on the protocol it found, so each group below is read under the same condition under which nDPI itself
- * frees it. DNS messages are read by capture/dns.c, since nDPI keeps one address of one answer and no time to live.
+ * What the payload told, as attributes of the record: names, fingerprints, versions. nDPI keeps them in unions whose
+ * valid member depends on the protocol it found, so each group below is read under the same condition under which
+ * nDPI itself frees it. DNS messages are read by capture/dns.c, since nDPI keeps one address of one answer and no
+ * time to live.
  */
 #include "config.h"
 

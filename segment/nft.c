@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The handle: opening, adopting a table that is there, applying a ruleset, members coming and going, confirming and
- * removing. Every change of the table is worked out against what was just read from the kernel and is refused by it when
- * somebody else was faster; then it is read again.
+ * The handle: opening, adopting a table that is there, applying a ruleset, members coming and going, confirming
+ * and removing. Every change of the table is worked out against what was just read from the kernel and is refused
+ * by it when somebody else was faster; then it is read again.
  */
 #include "config.h"
 #include "segment/nft.h"
@@ -300,6 +300,10 @@ int nft_apply(struct nft *n, const struct ruleset *rs, const struct nft_member *
 	int rc;
 
 	error[0] = '\0';
+	if (rs->generation == 0) {
+		snprintf(error, NFT_ERROR_STRLEN, "a ruleset without a generation");
+		return -EINVAL;
+	}
 	ruleset_init(&n->rs);
 	n->roles = (struct nft_roles){NULL, 0};
 	n->members = NULL;
@@ -354,8 +358,8 @@ static int change_elem(void *arg, const char *set, const void *key, size_t key_l
 	struct nft_set s = {0};
 	int rc = nft_set_elem(&s, key, key_len, target, note, timeout_ms);
 
-	/* An armed element may have run out by itself, and removing what is not there would fail the whole: put it there
-	 * first, which does nothing where it is. */
+	/* An armed element may have run out by itself, and removing what is not there would fail the whole: put it
+	 * there first, which does nothing where it is. */
 	if (rc == 0 && !o->add && strncmp(set, NFT_SET_ARMED, strlen(NFT_SET_ARMED)) == 0)
 		nft_change_elems(&o->c, set, &shape, s.elems, 1, true);
 	if (rc == 0)

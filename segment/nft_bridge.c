@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Frames between two ports of one bridge cross the inet hooks only if the bridge is told so. Docker sets a sysctl for all
- * bridges of the host; where nobody did, this sets the attribute of the one bridge, and writes what was there before into
- * the table first, so that whoever removes the table later, also after a crash, can put it back.
+ * Frames between two ports of one bridge cross the inet hooks only if the bridge is told so. Docker sets a sysctl
+ * for all bridges of the host; where nobody did, this sets the attribute of the one bridge, and writes what was
+ * there before into the table first, so that whoever removes the table later, also after a crash, can put it back.
  */
 #include "config.h"
 
@@ -22,7 +22,8 @@
 #define SYSCTL "/proc/sys/net/bridge/bridge-nf-call-"
 #define NOTE "index %u, nf_call_iptables was %u, nf_call_ip6tables was %u"
 
-/* The host's own setting (of this network namespace): 0, 1, or negative errno; -ENOENT without the br_netfilter module. */
+/* The host's own setting (of this network namespace): 0, 1, or negative errno; -ENOENT without the br_netfilter
+ * module. */
 static int read_sysctl(const char *which)
 {
 	char path[128], c = '0';
@@ -160,8 +161,8 @@ int nft_bridges_read(struct nft *n, const struct nft_model *held)
 }
 
 /* ---- the promises ------------------------------------------------------------------------------------------------ */
-/* Writes all of the memory into the table. And connections that ran through the bridge unseen are older than what will now be
- * seen of them: they are taken as they are. */
+/* Writes all of the memory into the table. And connections that ran through the bridge unseen are older than what
+ * will now be seen of them: they are taken as they are. */
 static int write_memory(struct nft *n, char *error)
 {
 	struct nft_model m = {0};

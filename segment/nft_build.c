@@ -190,7 +190,8 @@ static void match_peer(struct nft_builder *b, const struct list *l, const struct
 		nft_match_addr_set(b, v4, source, set, false);
 		break;
 	case RULE_PEER_WORLD:
-		/* What leaves by an outbound list has no workload at its other end: the inbound maps took those before. */
+		/* What leaves by an outbound list has no workload at its other end: the inbound maps took those
+		 * before. */
 		if (l->in)
 			nft_match_addr_set(b, v4, source, v4 ? NFT_SET_WORKLOADS "_4" : NFT_SET_WORKLOADS "_6", true);
 		nft_match_local(b, source, true);

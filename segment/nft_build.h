@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * From a ruleset to the table it becomes: names for its groups, the fixed chains and sets, a pair of chains per group with
- * a policy, a pair of sets per group that is somebody's peer. Which addresses are in the sets is added by nft_elems.
- * docs/enforcement.md shows the outcome.
+ * From a ruleset to the table it becomes: names for its groups, the fixed chains and sets, a pair of chains per
+ * group with a policy, a pair of sets per group that is somebody's peer. Which addresses are in the sets is added
+ * by nft_elems. docs/enforcement.md shows the outcome.
  */
 #ifndef WEIR_SEGMENT_NFT_BUILD_H
 #define WEIR_SEGMENT_NFT_BUILD_H
@@ -63,9 +63,9 @@ struct nft_set *nft_build_set(struct nft_model *m, const char *base, const char 
 			      const char *comment);
 
 /*
- * The promise that dry run cannot hurt, checked on the outcome: from the lists of a group that does not enforce no rule
- * is reachable that refuses anything, and in lists that enforce only through a match of the armed set. 0, or -EPROTO with
- * the place in error (size bytes).
+ * The promise that dry run cannot hurt, checked on the outcome: from the lists of a group that does not enforce no
+ * rule is reachable that refuses anything, and in lists that enforce only through a match of the armed set. 0, or
+ * -EPROTO with the place in error (size bytes).
  */
 int nft_check(const struct nft_model *m, char *error, size_t size);
 

@@ -171,9 +171,10 @@ static void tell_expiry(struct nft *n, const struct nft_events *ev)
 		enforces = enforces || (n->roles.v[i].listed && n->roles.v[i].stage == STAGE_ENFORCE);
 	if (!enforces || n->expiry_told || n->about.armed != NFT_ARMED_UNTIL || nft_is_armed(&n->about, &timeout_ms))
 		return;
+	if (!ev || !ev->expired)
+		return;
 	n->expiry_told = true;
-	if (ev && ev->expired)
-		ev->expired(ev->arg, n->about.generation);
+	ev->expired(ev->arg, n->about.generation);
 }
 
 int nft_poll_counters(struct nft *n, uint64_t now_ns, const struct nft_events *ev)

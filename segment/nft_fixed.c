@@ -25,8 +25,8 @@
 #define SAMPLES_BURST 100
 #define ANSWERS 1000
 #define ANSWERS_BURST 1000
-/* Behind the IP header the first 8 bytes, which have ports or ICMP type and are what an ICMP error must quote; of TCP the
- * whole fixed header, which a reset is made from. Never payload. */
+/* Behind the IP header the first 8 bytes, which have ports or ICMP type and are what an ICMP error must quote; of
+ * TCP the whole fixed header, which a reset is made from. Never payload. */
 #define IP4_HEADER 20
 #define IP6_HEADER 40
 #define SNAP_ANY 8
@@ -214,7 +214,8 @@ static int build_samples(struct nft_chain *c, uint32_t rate, uint32_t burst, con
 	return rc;
 }
 
-/* Every packet that comes here ends in exactly one of the counters. An update of a full set fails, which ends its rule. */
+/* Every packet that comes here ends in exactly one of the counters. An update of a full set fails, which ends its
+ * rule. */
 static int build_counting(struct nft_chain *c, const char *base, int verdict, const char *to, uint8_t overflow_tag)
 {
 	static const uint8_t ports[] = {PROTO_TCP, PROTO_UDP, PROTO_SCTP};

@@ -20,7 +20,8 @@ static bool is_plain(unsigned char c)
 	return c < 0x80 && (isalnum(c) || c == '_' || c == '.' || c == '-');
 }
 
-/* Looks like a name with a hash behind it? Such a name always gets its own hash, so that it is never taken for another's. */
+/* Looks like a name with a hash behind it? Such a name always gets its own hash, so that it is never taken for
+ * another's. */
 static bool looks_hashed(const char *name, size_t len)
 {
 	return len > 9 && name[len - 9] == '_' && strspn(name + len - 8, "0123456789abcdef") == 8;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Foreign hands on the table: the kernel tells of every change of nftables and who made it. Changes of other tables are
- * other people's business; a change of ours that was not made by this handle is put back at once, and the time during which
- * the table was not what it should be is reported.
+ * Foreign hands on the table: the kernel tells of every change of nftables and who made it. Changes of other
+ * tables are other people's business; a change of ours that was not made by this handle is put back at once, and
+ * the time during which the table was not what it should be is reported.
  */
 #include "config.h"
 

@@ -6,9 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/icmp6.h>
 #include <netinet/in.h>
-#include <netinet/ip_icmp.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -301,13 +299,13 @@ int lab_poke(const struct lab *l, int who, int type, const struct addr *a, uint1
 	return fd;
 }
 
-int lab_ping(const struct lab *l, int who, const struct addr *a, uint16_t id)
+int lab_icmp(const struct lab *l, int who, const struct addr *a, uint8_t type, uint16_t id)
 {
 	bool v4 = addr_is_v4(a);
 	struct sockaddr_storage s;
 	socklen_t len = sock_addr(&s, a, 0);
 	int fd = open_socket(l, who, a, SOCK_RAW, v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6), rc;
-	uint8_t m[8] = {v4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST, 0, 0, 0, (uint8_t)(id >> 8), (uint8_t)id, 0, 1};
+	uint8_t m[8] = {type, 0, 0, 0, (uint8_t)(id >> 8), (uint8_t)id, 0, 1};
 	uint32_t sum = ((uint32_t)m[0] << 8) + id + 1;
 
 	if (fd < 0)

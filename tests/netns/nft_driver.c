@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Drives segment/nft.h from a shell, in the network namespace it is started in: commands on standard input, one a line,
- * each answered by "ok ..." or "error ..."; what happens meanwhile is told as "event ...". For tests that need the kernel's
- * side of a policy without the daemon.
+ * Drives segment/nft.h from a shell, in the network namespace it is started in: commands on standard input, one a
+ * line, each answered by "ok ..." or "error ..."; what happens meanwhile is told as "event ...". For tests that
+ * need the kernel's side of a policy without the daemon.
  *
  *   member ADDR GROUP | gone ADDR          a container came, or went
  *   apply FILE GENERATION [SECONDS]        the policy document in FILE, with the members so far

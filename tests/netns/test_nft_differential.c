@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Kernel against user space: random rulesets are put into the kernel, random connections are tried, and every packet that the
- * kernel counted as refused must be one that segment/eval refuses, and the other way round. Sources, destinations and
- * services are drawn from few values, so that rules and connections meet often. Prints its seed.
+ * Kernel against user space: random rulesets are put into the kernel, random connections are tried, and every
+ * packet that the kernel counted as refused must be one that segment/eval refuses, and the other way round.
+ * Sources, destinations and services are drawn from few values, so that rules and connections meet often. Prints
+ * its seed.
  */
 #include "config.h"
 
@@ -39,7 +40,8 @@ static const struct service tries[] = {{80, 80, PROTO_TCP}, {443, 443, PROTO_TCP
 				       {8000, 8000, PROTO_TCP}, {8100, 8100, PROTO_TCP}, {8101, 8101, PROTO_TCP},
 				       {65535, 65535, PROTO_TCP}, {1, 1, PROTO_TCP}, {2, 2, PROTO_TCP}, {53, 53, PROTO_UDP},
 				       {53, 53, PROTO_TCP}, {1023, 1023, PROTO_UDP}, {1024, 1024, PROTO_UDP},
-				       {8, 8, PROTO_ICMP}, {128, 128, PROTO_ICMP6}};
+				       {8, 8, PROTO_ICMP}, {13, 13, PROTO_ICMP}, {128, 128, PROTO_ICMP6},
+				       {133, 133, PROTO_ICMP6}};
 #define N(a) ((unsigned)(sizeof(a) / sizeof((a)[0])))
 
 static void random_list(struct buf *b, bool in)
@@ -89,7 +91,7 @@ static int poke(int from, int to, bool v4, const struct service *s, uint16_t id)
 	int fd;
 
 	if (proto_is_icmp(s->proto)) {
-		int rc = lab_ping(&t.lab, from, &a, id);
+		int rc = lab_icmp(&t.lab, from, &a, (uint8_t)s->lo, id);
 
 		CHECK(rc == 0 || rc == -EPERM); /* the host is told so by its own output hook */
 		return -1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The table over time: readable by Debian's nft with the strangest group names, changed no more than needed, adopted after a
- * restart with its counters, put back after a foreign hand, and leaving the bridges as they were.
+ * The table over time: readable by Debian's nft with the strangest group names, changed no more than needed,
+ * adopted after a restart with its counters, put back after a foreign hand, and leaving the bridges as they were.
  */
 #include "config.h"
 
@@ -128,7 +128,8 @@ static void test_adopt(void)
 	CHECK_EQ(nft_generation(t.nft), 2);
 	CHECK_EQ(rule_packets(), before + 1);
 	CHECK(lab_talk(&t.lab, client, peer));
-	/* Members were read back: one that goes is taken out of all its sets without anybody having said what they are. */
+	/* Members were read back: one that goes is taken out of all its sets without anybody having said what they
+	 * are. */
 	addr_parse(&gone, "10.77.0.99");
 	CHECK_EQ(nft_member_del(t.nft, &gone, t.error), 0);
 	CHECK(lab_run(&t.lab, "nft list table inet weir | grep -q 10.77.0.99") != 0);

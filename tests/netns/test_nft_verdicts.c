@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What connections meet: a dry run counts exactly those that were made and hurts none; enforcement refuses exactly those,
- * at once, in a burst too; a rollback lets them through; what was established before lives through all of it; and
- * enforcement that nobody confirmed ends without anybody's help.
+ * What connections meet: a dry run counts exactly those that were made and hurts none; enforcement refuses exactly
+ * those, at once, in a burst too; a rollback lets them through; what was established before lives through all of
+ * it; and enforcement that nobody confirmed ends without anybody's help.
  */
 #include "config.h"
 
@@ -74,10 +74,10 @@ static void test_dry_run(void)
 		CHECK_EQ(tcp(WEB, INTRUDER, v4, 22), -ECONNREFUSED); /* to a workload without a policy: nobody's business */
 		CHECK_EQ(udp(INTRUDER, DB, v4, 53, 50), -ETIMEDOUT);
 	}
-	CHECK_EQ(lab_ping(&t.lab, INTRUDER, &db4, 1), 0);
-	CHECK_EQ(lab_ping(&t.lab, INTRUDER, &db4, 2), 0);
-	CHECK_EQ(lab_ping(&t.lab, INTRUDER, &db6, 3), 0);
-	CHECK_EQ(lab_ping(&t.lab, WEB, &db4, 4), 0);
+	CHECK_EQ(lab_icmp(&t.lab, INTRUDER, &db4, 8, 1), 0);
+	CHECK_EQ(lab_icmp(&t.lab, INTRUDER, &db4, 8, 2), 0);
+	CHECK_EQ(lab_icmp(&t.lab, INTRUDER, &db6, 128, 3), 0);
+	CHECK_EQ(lab_icmp(&t.lab, WEB, &db4, 8, 4), 0);
 	CHECK(nftlab_await(&t, VERDICT_WOULD_BLOCK, 2 * (7 + 1 + 1 + 1 + 1 + 1 + 1 + 1) + 3));
 	for (int v4 = 0; v4 < 2; v4++) {
 		CHECK_EQ(nftlab_count(&t, VERDICT_WOULD_BLOCK, INTRUDER, DB, v4, "5432/tcp"), 7);

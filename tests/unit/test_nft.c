@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The table without a kernel: names, userdata and answers by decoding what was encoded; the built table by walking it; the
- * check for dry run by breaking what it must notice. The difference is tested on the kernel itself, in tests/netns.
+ * The table without a kernel: names, userdata and answers by decoding what was encoded; the built table by walking
+ * it; the check for dry run by breaking what it must notice. The difference is tested on the kernel itself, in
+ * tests/netns.
  */
 #include "config.h"
 
