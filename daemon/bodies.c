@@ -96,7 +96,7 @@ int body_roles_decode(struct body_role *out, size_t *n, const void *data, size_t
 
 	wire_reader_init(&r, data, len);
 	count = wire_get_u8(&r);
-	if (count > BODY_ROLES_MAX)
+	if (!wire_ok(&r) || count > BODY_ROLES_MAX)
 		return -EBADMSG;
 	for (size_t i = 0; i < count; i++) {
 		struct body_role role;

@@ -36,7 +36,7 @@ int body_stats_decode(struct body_stats *out, const void *data, size_t len);
 
 /* A process of the daemon, as /proc shows it. */
 struct body_role {
-	char name[16], user[64];
+	char name[24], user[64];
 	int32_t pid;
 	uint64_t caps_effective, caps_permitted; /* bits by capability number */
 	uint8_t seccomp;                         /* 0 none, 1 strict, 2 filter */
