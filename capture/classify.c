@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Drives nDPI: one detection module a worker, one pooled state a flow while it is inspected. The verdicts must be those of
- * nDPI's own reader, so the rules for ending an inspection are its own: the protocol is known and nothing more is
+ * Drives nDPI: one detection module a worker, one pooled state a flow while it is inspected. The verdicts must be those
+ * of nDPI's own reader, so the rules for ending an inspection are its own: the protocol is known and nothing more is
  * expected of the flow, or it has had as many packets as that reader would give it; then come the guesses.
  */
 #include "config.h"
@@ -28,8 +28,18 @@
 #define PORT_MDNS 5353
 #define PORT_LLMNR 5355
 
+/* Names of one protocol pair and category, as nDPI spells them: asked for once instead of for every flow. */
+struct names {
+	uint32_t pair; /* master and application; an empty place has no app */
+	int category;
+	char app[FLOW_APP_STRLEN];
+	char category_name[FLOW_APP_STRLEN];
+};
+#define NAMES_CACHED 256
+
 struct classify {
 	struct ndpi_detection_module_struct *mod;
+	struct names names[NAMES_CACHED];
 	struct classify_flow *pool;
 	size_t pooled;
 	uint64_t last_ms; /* nDPI's caches want time that never goes back */
@@ -216,7 +226,7 @@ static void swap_bytes(uint8_t *a, uint8_t *b, size_t n)
 
 /*
  * Shows nDPI the SYN that was seen before there was a state: some of its dissectors (tinc) and its retransmission check
- * want it. It is remade from the first segment with payload, whose client's next sequence number is one behind the SYN's.
+ * want it. It is remade from the first segment with payload, whose sequence number is one behind the SYN's.
  */
 static void show_syn(struct classify *c, struct classify_flow *f, const uint8_t *ip, const struct view *v,
 		     bool from_client, uint64_t time_ms)
@@ -321,19 +331,35 @@ static size_t packet_forge(uint8_t ip[80], const struct flow_rec *r)
 	return head + l4;
 }
 
-static void verdict_fill(struct classify *c, const struct classify_flow *f, struct flow_rec *out)
+static const struct names *names_of(struct classify *c, const struct compat_proto *p)
 {
+	uint32_t pair = (uint32_t)compat_master(p) << 16 | compat_app(p);
+	int category = (int)p->raw.category;
+	struct names *n = &c->names[(pair ^ pair >> 13 ^ (uint32_t)category * 31) % NAMES_CACHED];
 	const char *name;
 	char buf[64];
+
+	if (n->pair == pair && n->category == category && n->app[0])
+		return n;
+	n->pair = pair;
+	n->category = category;
+	name = compat_name(c->mod, p, buf, sizeof(buf));
+	snprintf(n->app, sizeof(n->app), "%s", name && *name ? name : "Unknown");
+	name = category ? ndpi_category_get_name(c->mod, p->raw.category) : "";
+	snprintf(n->category_name, sizeof(n->category_name), "%s", name ? name : "");
+	return n;
+}
+
+static void verdict_fill(struct classify *c, const struct classify_flow *f, struct flow_rec *out)
+{
+	const struct names *n = names_of(c, &f->proto);
 
 	out->app_master = compat_master(&f->proto);
 	out->app_proto = compat_app(&f->proto);
 	out->confidence = (uint8_t)compat_confidence(&f->ndpi);
 	out->risk = f->ndpi.risk;
-	name = compat_name(c->mod, &f->proto, buf, sizeof(buf));
-	snprintf(out->app, sizeof(out->app), "%s", name && *name ? name : "Unknown");
-	name = f->proto.raw.category ? ndpi_category_get_name(c->mod, f->proto.raw.category) : "";
-	snprintf(out->category, sizeof(out->category), "%s", name ? name : "");
+	memcpy(out->app, n->app, sizeof(out->app));
+	memcpy(out->category, n->category_name, sizeof(out->category));
 }
 
 /* The verdict on a flow without payload, or of whose payload nothing whole was captured: its state lives only here. */
@@ -355,7 +381,8 @@ static void verdict_guess(struct classify *c, struct flow_rec *out)
 	classify_flow_free(c, f);
 }
 
-void classify_verdict(struct classify *c, struct classify_flow *f, bool giveup, struct flow_rec *out, struct buf *attrs)
+void classify_verdict(struct classify *c, struct classify_flow *f, bool giveup, struct flow_rec *out,
+		      struct buf *attrs)
 {
 	if (!f || !f->inspected) {
 		out->app_master = out->app_proto = 0;

@@ -34,7 +34,11 @@ static void *reserve(size_t bytes)
 {
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	return p == MAP_FAILED ? NULL : p;
+	if (p == MAP_FAILED)
+		return NULL;
+	/* Look-ups are scattered over all of it: huge pages save a walk of the page table each. Only a wish. */
+	(void)madvise(p, bytes, MADV_HUGEPAGE);
+	return p;
 }
 
 static size_t buckets_bytes(const struct flow_table *t)
@@ -138,6 +142,33 @@ struct flow *flow_table_find(const struct flow_table *t, const struct flow_key *
 		i = (i + 1) & t->bucket_mask;
 	}
 	return NULL;
+}
+
+void flow_table_fetch_index(const struct flow_table *t, uint64_t hash)
+{
+	__builtin_prefetch(&t->buckets[(uint32_t)hash & t->bucket_mask], 1);
+}
+
+void flow_table_fetch_flow(const struct flow_table *t, uint64_t hash)
+{
+	const struct flow_bucket *b = &t->buckets[(uint32_t)hash & t->bucket_mask];
+	uint32_t tag = (uint32_t)(hash >> 56) << PLACE_BITS;
+
+	for (unsigned s = 0; s < SLOTS; s++) {
+		if (b->slot[s] && (b->slot[s] & ~PLACE_MASK) == tag) {
+			const struct flow *f = &t->flows[(b->slot[s] & PLACE_MASK) - 1];
+
+			__builtin_prefetch(f, 1);
+			__builtin_prefetch((const uint8_t *)f + 64, 1);
+			return;
+		}
+	}
+}
+
+void flow_table_fetch_removal(const struct flow_table *t, uint32_t place)
+{
+	if (place < t->high && t->flows[place].class != FLOW_CLASS_FREE)
+		flow_table_fetch_index(t, flow_table_hash(t, &t->flows[place].key));
 }
 
 struct flow *flow_table_add(struct flow_table *t, const struct flow_key *k, uint64_t hash)

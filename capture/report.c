@@ -126,6 +126,7 @@ bool report_make_room(struct worker *w)
 		if (w->evict_hand >= w->table.high)
 			w->evict_hand = 0;
 		f = flow_table_at(&w->table, w->evict_hand++);
+		flow_table_fetch_removal(&w->table, w->evict_hand + 8); /* a flood comes here for every packet */
 		if (!f)
 			continue;
 		if (f->class == FLOW_CLASS_EMBRYONIC) {

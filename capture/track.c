@@ -17,7 +17,7 @@
 #define SETTLE_NS (30 * NS_PER_S)
 #define PORT_PRIVILEGED 1024
 
-static void key_of(struct flow_key *k, const struct packet *p)
+void track_key(struct flow_key *k, const struct packet *p)
 {
 	memset(k, 0, sizeof(*k));
 	k->addr[0] = p->addr[0];
@@ -249,31 +249,30 @@ static bool is_reuse(const struct flow *f, const struct packet *p, uint64_t time
 	       (f->state == FLOW_STATE_CLOSED || f->state == FLOW_STATE_RESET) && time_ns >= f->last_ns;
 }
 
-void track_packet(struct worker *w, struct packet *p, uint32_t wirelen, uint64_t time_ns)
+void track_packet(struct worker *w, struct pending *n)
 {
 	struct frag_early early = {0};
-	struct flow_key k;
+	struct packet *p = &n->packet;
 	struct flow *f;
-	uint64_t hash;
 	unsigned dir = 0;
 
 	if (p->fragment == FRAGMENT_LATER) {
-		if (!frag_later(w->frags, p, time_ns, wirelen))
+		if (!frag_later(w->frags, p, n->time_ns, n->wirelen))
 			return;
+		track_key(&n->key, p);
+		n->hash = flow_table_hash(&w->table, &n->key);
 	} else if (p->fragment == FRAGMENT_FIRST) {
-		frag_first(w->frags, p, time_ns, &early);
+		frag_first(w->frags, p, n->time_ns, &early);
 	}
-	key_of(&k, p);
-	hash = flow_table_hash(&w->table, &k);
-	f = flow_table_find(&w->table, &k, hash, &dir);
-	if (f && is_reuse(f, p, time_ns)) {
+	f = flow_table_find(&w->table, &n->key, n->hash, &dir);
+	if (f && is_reuse(f, p, n->time_ns)) {
 		report_end(w, f, FLOW_REASON_CLOSED);
 		f = NULL;
 	}
 	if (!f)
-		f = flow_new(w, &k, hash, p, wirelen, time_ns, &dir);
+		f = flow_new(w, &n->key, n->hash, p, n->wirelen, n->time_ns, &dir);
 	if (f)
-		update(w, f, dir, p, wirelen, time_ns, &early);
+		update(w, f, dir, p, n->wirelen, n->time_ns, &early);
 }
 
 /* An ICMP error that says no for good, as the only answer to the packets it quotes. */
@@ -287,7 +286,7 @@ void track_icmp_error(struct worker *w, const struct packet *p)
 
 	if (!decode_quoted(p, &quoted, &unreachable) || !unreachable)
 		return;
-	key_of(&k, &quoted);
+	track_key(&k, &quoted);
 	f = flow_table_find(&w->table, &k, flow_table_hash(&w->table, &k), &dir);
 	if (!f || dir != 0 || f->state != FLOW_STATE_NEW)
 		return;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "capture/worker_private.h"
+#include "common/proto.h"
 #include "common/timefmt.h"
 
 #define TABLE_SIZE_DEFAULT (1u << 20) /* over all workers */
@@ -167,12 +168,14 @@ static void on_frame(void *arg, const uint8_t *data, uint32_t caplen, uint32_t w
 		}
 		return;
 	}
-	if (decode_icmp_is_error(p.proto, p.icmp_type) && (p.proto == 1 || p.proto == 58))
+	if (proto_is_icmp(p.proto) && decode_icmp_is_error(p.proto, p.icmp_type)) {
+		packet_batch_flush(w); /* what it quotes may still be waiting */
 		track_icmp_error(w, &p);
+	}
 	if (!is_mine(w, p.addr))
 		return;
 	count_packet(w, wirelen);
-	track_packet(w, &p, wirelen, time_ns);
+	packet_batch_take(w, &p, wirelen, time_ns);
 }
 
 static bool iface_grow(struct worker *w)
@@ -245,6 +248,7 @@ int worker_read_file(struct worker *w, const char *path, int fd, unsigned file_n
 	w->current->source = s;
 	do {
 		rc = source_read(s, READ_BATCH, on_frame, w, error);
+		packet_batch_flush(w);
 		report_sweep(w, SWEEP_STEPS_BATCH);
 		report_coverage(w, false);
 	} while (rc >= 0);
@@ -307,8 +311,12 @@ static void iface_end(struct worker *w, struct iface *i)
 
 static int iface_drain(struct worker *w, struct iface *i, char *error)
 {
+	int n;
+
 	w->current = i;
-	return source_read(i->source, LIVE_BATCH, on_frame, w, error);
+	n = source_read(i->source, LIVE_BATCH, on_frame, w, error);
+	packet_batch_flush(w);
+	return n;
 }
 
 int worker_detach(struct worker *w, uint32_t ifindex)

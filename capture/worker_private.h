@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the files of the worker share: worker.c (sources and life), track.c (what a packet means for its flow), inspect.c
+ * What the files of the worker share: worker.c (sources and life), batch.c (a short queue before), track.c (what a
+ * packet means for its flow), inspect.c
  * (when nDPI looks), report.c (records out, expiry, eviction, coverage). For nobody else.
  */
 #ifndef WEIR_CAPTURE_WORKER_PRIVATE_H
@@ -14,6 +15,9 @@
 #include "capture/worker.h"
 
 #define IFACES_MAX 65535 /* interfaces, or capture files, a worker knows at a time: what a flow can refer to */
+
+#define PENDING_MAX 8      /* a power of two */
+#define PENDING_BYTES 2048 /* of the IP packet kept; larger ones do not wait */
 
 /* One interface or capture file. Its number, its place in the array, is what a flow refers to. */
 struct iface {
@@ -41,6 +45,16 @@ struct dpi_slot {
 	uint32_t next_free;          /* 1 + slot */
 };
 
+/* A packet that has been decoded and waits for its flow to be fetched from memory (capture/batch). */
+struct pending {
+	struct packet packet;
+	uint32_t wirelen;
+	uint64_t time_ns;
+	struct flow_key key;
+	uint64_t hash;
+	uint8_t data[PENDING_BYTES];
+};
+
 struct worker {
 	struct worker_settings set;
 	struct worker_sink sink;
@@ -64,6 +78,8 @@ struct worker {
 	struct buf attrs;         /* scratch for a record's attributes */
 	struct worker_stats stats;
 	struct iface *current;    /* whose packets are being read */
+	unsigned pending_first, n_pending;
+	struct pending pending[PENDING_MAX];
 };
 
 /* Which write-through period the clock is in: a flow is reported when its own has passed. */
@@ -78,9 +94,15 @@ static inline uint8_t worker_epoch(const struct worker *w)
 }
 
 /* track.c: one packet of a flow, found or made. Duplicates seen at a second interface are dropped here. */
-void track_packet(struct worker *w, struct packet *p, uint32_t wirelen, uint64_t time_ns);
+void track_packet(struct worker *w, struct pending *p);
+/* What identifies p's conversation; not for later fragments, which do not know. */
+void track_key(struct flow_key *k, const struct packet *p);
 /* An ICMP error: the flow that it quotes, if it is here and had no other answer, was refused. */
 void track_icmp_error(struct worker *w, const struct packet *p);
+
+/* batch.c: takes a decoded packet, which will be tracked soon, in order; flush: now. */
+void packet_batch_take(struct worker *w, const struct packet *p, uint32_t wirelen, uint64_t time_ns);
+void packet_batch_flush(struct worker *w);
 
 /* inspect.c */
 int inspect_init(struct worker *w);

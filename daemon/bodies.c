@@ -96,7 +96,7 @@ int body_roles_decode(struct body_role *out, size_t *n, const void *data, size_t
 
 	wire_reader_init(&r, data, len);
 	count = wire_get_u8(&r);
-	if (count > BODY_ROLES_MAX)
+	if (!wire_ok(&r) || count > BODY_ROLES_MAX)
 		return -EBADMSG;
 	for (size_t i = 0; i < count; i++) {
 		struct body_role role;
@@ -119,38 +119,61 @@ int body_roles_decode(struct body_role *out, size_t *n, const void *data, size_t
 	return 0;
 }
 
-void body_nat_encode(struct buf *b, const struct body_nat *n)
+void body_ask_encode(struct buf *b, const struct body_ask *a)
 {
-	wire_put_u8(b, n->proto);
+	wire_put_u64(b, a->token);
+	wire_put_u8(b, a->proto);
 	for (unsigned i = 0; i < 2; i++) {
-		wire_put_addr(b, &n->addr[i]);
-		wire_put_u16(b, n->port[i]);
+		wire_put_addr(b, &a->addr[i]);
+		wire_put_u16(b, a->port[i]);
 	}
-	wire_put_addr(b, &n->client);
-	wire_put_u16(b, n->client_port);
-	wire_put_addr(b, &n->orig_addr);
-	wire_put_u16(b, n->orig_port);
 }
 
-int body_nat_decode(struct body_nat *out, const void *data, size_t len)
+int body_ask_decode(struct body_ask *out, const void *data, size_t len)
 {
-	struct body_nat n;
+	struct body_ask a;
 	struct wire_reader r;
 
-	memset(&n, 0, sizeof(n));
 	wire_reader_init(&r, data, len);
-	n.proto = wire_get_u8(&r);
+	a.token = wire_get_u64(&r);
+	a.proto = wire_get_u8(&r);
 	for (unsigned i = 0; i < 2; i++) {
-		n.addr[i] = wire_get_addr(&r);
-		n.port[i] = wire_get_u16(&r);
+		a.addr[i] = wire_get_addr(&r);
+		a.port[i] = wire_get_u16(&r);
 	}
-	n.client = wire_get_addr(&r);
-	n.client_port = wire_get_u16(&r);
-	n.orig_addr = wire_get_addr(&r);
-	n.orig_port = wire_get_u16(&r);
 	if (!wire_ok(&r))
 		return -EBADMSG;
-	*out = n;
+	*out = a;
+	return 0;
+}
+
+void body_origin_encode(struct buf *b, const struct body_origin *o)
+{
+	wire_put_u64(b, o->token);
+	wire_put_u8(b, o->known);
+	wire_put_u8(b, o->first_began);
+	wire_put_addr(b, &o->orig_addr);
+	wire_put_u16(b, o->orig_port);
+	wire_put_addr(b, &o->server);
+	wire_put_u16(b, o->server_port);
+}
+
+int body_origin_decode(struct body_origin *out, const void *data, size_t len)
+{
+	struct body_origin o;
+	struct wire_reader r;
+
+	wire_reader_init(&r, data, len);
+	o.token = wire_get_u64(&r);
+	o.known = wire_get_u8(&r) != 0;
+	o.first_began = wire_get_u8(&r) != 0;
+	o.orig_addr = wire_get_addr(&r);
+	o.orig_port = wire_get_u16(&r);
+	o.server = wire_get_addr(&r);
+	o.server_port = wire_get_u16(&r);
+	if (!wire_ok(&r))
+		return -EBADMSG;
+	*out = o;
 	return 0;
 }
 

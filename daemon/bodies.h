@@ -36,7 +36,7 @@ int body_stats_decode(struct body_stats *out, const void *data, size_t len);
 
 /* A process of the daemon, as /proc shows it. */
 struct body_role {
-	char name[16], user[64];
+	char name[24], user[64];
 	int32_t pid;
 	uint64_t caps_effective, caps_permitted; /* bits by capability number */
 	uint8_t seccomp;                         /* 0 none, 1 strict, 2 filter */
@@ -48,14 +48,23 @@ struct body_role {
 void body_roles_encode(struct buf *b, const struct body_role *roles, size_t n);
 int body_roles_decode(struct body_role *out, size_t *n, const void *data, size_t len); /* out: BODY_ROLES_MAX */
 
-/* Question and answer about a conversation: see engine_nat. */
-struct body_nat {
+/* A question about a conversation, and what conntrack knows of it (engine_origin). */
+struct body_ask {
+	uint64_t token;
 	uint8_t proto;
-	struct addr addr[2], client, orig_addr;
-	uint16_t port[2], client_port, orig_port;
+	struct addr addr[2];
+	uint16_t port[2];
 };
-void body_nat_encode(struct buf *b, const struct body_nat *n);
-int body_nat_decode(struct body_nat *out, const void *data, size_t len);
+void body_ask_encode(struct buf *b, const struct body_ask *a);
+int body_ask_decode(struct body_ask *out, const void *data, size_t len);
+struct body_origin {
+	uint64_t token;
+	bool known, first_began;
+	struct addr orig_addr, server;
+	uint16_t orig_port, server_port;
+};
+void body_origin_encode(struct buf *b, const struct body_origin *o);
+int body_origin_decode(struct body_origin *out, const void *data, size_t len);
 
 /* An order to the enforcer: the ruleset, and the selectors by which a workload is a member of a group. */
 struct body_apply {

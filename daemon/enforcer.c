@@ -111,6 +111,8 @@ static void on_engine(void *arg, int fd, uint32_t events)
 			enforcer_report_roles(e);
 		} else if (m.type == IPC_RING_BAD) {
 			bad_ring(e, &m);
+		} else if (m.type == IPC_ASK) {
+			enforcer_ask(e, &m);
 		} else {
 			enforcer_order(e, &m);
 		}
@@ -184,11 +186,12 @@ static int start_engine(struct enforcer *e)
 	rc = loop_io_add(e->loop, channel_fd(e->engine.channel), EPOLLIN, on_engine, e);
 	if (!rc)
 		rc = send_settings(e, &e->engine);
+	if (!rc)
+		enforcer_replay(e);
+	/* Names come before the records that need them. */
 	for (unsigned i = 0; !rc && i < e->n_capture; i++)
 		if (e->rings[i])
 			tell_ring(e, i);
-	if (!rc)
-		enforcer_replay(e);
 	return rc;
 }
 

@@ -15,6 +15,7 @@
 #include "daemon/roles.h"
 #include "daemon/sandbox.h"
 #include "daemon/settings.h"
+#include "inventory/conntrack.h"
 #include "inventory/inventory.h"
 #include "segment/nft.h"
 
@@ -60,6 +61,7 @@ struct enforcer {
 	unsigned n_capture;
 
 	struct inventory *inv;
+	struct conntrack *conntrack; /* NULL: not to be had */
 	bool settled;
 	struct enforcer_workload *workloads;
 	struct enforcer_link links[ENFORCER_LINKS_MAX];
@@ -86,6 +88,7 @@ int enforcer_inventory_open(struct enforcer *e);
 void enforcer_inventory_close(struct enforcer *e);
 void enforcer_inventory_tick(struct enforcer *e);   /* about ten times a second: settled?, links to try again */
 void enforcer_replay(struct enforcer *e);           /* all that is known, for a fresh engine */
+void enforcer_ask(struct enforcer *e, const struct msg *m); /* of a conversation's origin */
 void enforcer_attach_all(struct enforcer *e, unsigned worker);
 void enforcer_capture_said(struct enforcer *e, unsigned worker, const struct msg *m);
 void enforcer_capture_lost(struct enforcer *e, unsigned worker); /* its links are not attached any more */

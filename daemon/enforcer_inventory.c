@@ -232,6 +232,50 @@ static void on_inventory(void *arg, int fd, uint32_t events)
 		log_err("following the host's changes failed: %s", strerror(-rc));
 }
 
+static void on_conntrack(void *arg, int fd, uint32_t events)
+{
+	struct enforcer *e = arg;
+
+	(void)fd;
+	(void)events;
+	conntrack_dispatch(e->conntrack);
+}
+
+void enforcer_ask(struct enforcer *e, const struct msg *m)
+{
+	struct conntrack_origin o;
+	struct body_origin answer = {0};
+	struct body_ask a;
+	struct buf b = BUF_INIT;
+
+	if (body_ask_decode(&a, m->data, m->len))
+		return;
+	answer.token = a.token;
+	if (e->conntrack && conntrack_lookup(e->conntrack, a.proto, a.addr, a.port, &o) == 0) {
+		answer.known = true;
+		answer.first_began = o.client_is_first;
+		answer.orig_addr = o.orig_addr;
+		answer.orig_port = o.orig_port;
+		answer.server = o.server;
+		answer.server_port = o.server_port;
+	}
+	body_origin_encode(&b, &answer);
+	enforcer_tell(e, IPC_ORIGIN, &b);
+	buf_fini(&b);
+}
+
+/* Without it, flows whose beginning nobody saw stay without direction: no reason to stop. */
+static void open_conntrack(struct enforcer *e)
+{
+	int rc = e->has_admin ? conntrack_open(&e->conntrack, 0) : -EPERM;
+
+	if (!rc)
+		rc = loop_io_add(e->loop, conntrack_fd(e->conntrack), EPOLLIN, on_conntrack, e);
+	if (rc && e->has_admin)
+		enforcer_notice(e, true, "connection tracking cannot be read (%s): connections older than weir have no direction, "
+					 "published ports are not told of", strerror(-rc));
+}
+
 int enforcer_inventory_open(struct enforcer *e)
 {
 	const struct settings *s = e->s;
@@ -249,6 +293,8 @@ int enforcer_inventory_open(struct enforcer *e)
 	rc = inventory_open(&e->inv, &is, &ev);
 	if (!rc)
 		rc = loop_io_add(e->loop, inventory_fd(e->inv), EPOLLIN, on_inventory, e);
+	if (!rc)
+		open_conntrack(e);
 	return rc;
 }
 
@@ -256,6 +302,8 @@ void enforcer_inventory_close(struct enforcer *e)
 {
 	if (e->inv)
 		inventory_close(e->inv);
+	if (e->conntrack)
+		conntrack_close(e->conntrack);
 	while (e->workloads) {
 		struct enforcer_workload *next = e->workloads->next;
 

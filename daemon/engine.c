@@ -10,11 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/proto.h"
 #include "common/timefmt.h"
 #include "daemon/engine_impl.h"
 #include "segment/eval.h"
 #include "store/flows.h"
 #include "store/history.h"
+
+#define PROTO_IGMP 2
 
 int engine_new(struct engine **out, struct store *store, const struct engine_options *o)
 {
@@ -162,26 +165,53 @@ static int put_flow(struct engine *e, struct flow_rec *f)
 	return rc;
 }
 
-void engine_write(struct engine *e, struct flow_rec *f, const struct names_end end[2])
+/* The report before this one of the same record, if there is one; turns f (and end) to how it was found to be. False: f says
+ * nothing new, having been held back while a later report went past it. */
+static bool follow_up(struct engine *e, struct flow_rec *f, struct names_end end[2], struct flow_rec *last, bool *found)
 {
-	struct fold_flow fold = {f, NULL, end[0].group, end[1].group, ledger_complete(e, f), answer_of(e, &f->addr[1])};
-	struct ledger_iface *iface = ledger_iface_of(e, f->iface);
-	struct flow_rec last;
+	*found = e->o.live && engine_txn(e) && store_flow_get(e->txn, f->start_ns, f->id, last) == 0;
+	if (!*found)
+		return true;
+	if (last->reason != FLOW_REASON_ACTIVE || last->pkts[0] + last->pkts[1] > f->pkts[0] + f->pkts[1])
+		return false;
+	if (hold_inherit(f, last)) {
+		struct names_end first = end[0];
 
+		end[0] = end[1];
+		end[1] = first;
+	}
+	return true;
+}
+
+/* What hosts say on a link to keep it going (RFC 4861, RFC 3810, RFC 3376): kept as flows, but nobody's traffic with
+ * anybody, so no edge. */
+static bool is_housekeeping(const struct flow_rec *f)
+{
+	uint16_t type = f->port[1];
+
+	return f->proto == PROTO_IGMP || (f->proto == PROTO_ICMP6 && ((type >= 130 && type <= 137) || type == 143));
+}
+
+void engine_write(struct engine *e, struct flow_rec *f, const struct names_end found_end[2])
+{
+	struct names_end end[2] = {found_end[0], found_end[1]};
+	struct ledger_iface *iface = ledger_iface_of(e, f->iface);
+	struct fold_flow fold;
+	struct flow_rec last;
+	bool again;
+
+	if (!follow_up(e, f, end, &last, &again))
+		return;
 	f->workload[0] = end[0].workload;
 	f->workload[1] = end[1].workload;
 	f->verdict = verdict_of(e, f, end);
-	if (e->o.live && engine_txn(e) && store_flow_get(e->txn, f->start_ns, f->id, &last) == 0) {
-		/* A report that was held back may come behind a later one: then it says nothing new. */
-		if (last.reason != FLOW_REASON_ACTIVE || last.pkts[0] + last.pkts[1] > f->pkts[0] + f->pkts[1])
-			return;
-		if (f->direction == FLOW_DIR_UNKNOWN || addr_equal(&last.addr[0], &f->addr[0]))
-			fold.last = &last;
-		if (f->verdict == VERDICT_NONE)
-			f->verdict = last.verdict;
-	}
-	fold_add(e->fold, &fold);
-	if (!fold.last) {
+	if (again && f->verdict == VERDICT_NONE)
+		f->verdict = last.verdict;
+	fold = (struct fold_flow){f, again ? &last : NULL, end[0].group, end[1].group, ledger_complete(e, f),
+				  answer_of(e, &f->addr[1])};
+	if (!is_housekeeping(f))
+		fold_add(e->fold, &fold);
+	if (!again) {
 		e->stats.flows++;
 		e->stats.unnamed += end[0].late + end[1].late;
 	}
@@ -209,12 +239,12 @@ int engine_flow(struct engine *e, const void *data, size_t len, uint64_t now_ns)
 	}
 	engine_find_ends(e, &f, end);
 	if (e->o.live && e->o.grace_ns) {
-		bool lost = f.direction == FLOW_DIR_UNKNOWN && e->o.ask;
+		bool ask = hold_wants_origin(e, &f, end);
 
-		if (lost)
-			e->o.ask(e->o.arg, &f);
-		if (lost || end[0].late || end[1].late) {
-			hold_add(e, data, len, now_ns + e->o.grace_ns);
+		if (ask || end[0].late || end[1].late) {
+			hold_add(e, data, len, now_ns + e->o.grace_ns, ask ? ++e->last_token : 0);
+			if (ask)
+				e->o.ask(e->o.arg, &f, e->last_token);
 			return 0;
 		}
 	}

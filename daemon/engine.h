@@ -28,8 +28,8 @@ struct engine_options {
 	/* Told of each record as it is stored (or would be: there need be no store), named. May be NULL. */
 	void (*on_flow)(void *arg, const struct flow_rec *f, const struct names_end end[2]);
 	void (*on_attempts)(void *arg, const struct flow_attempts *a, const struct names_end *dst);
-	/* A flow of unknown direction waits for what conntrack knows of it. May be NULL. */
-	void (*ask)(void *arg, const struct flow_rec *f);
+	/* Asks what conntrack knows of the flow's conversation; engine_origin answers with the token. May be NULL. */
+	void (*ask)(void *arg, const struct flow_rec *f, uint64_t token);
 	void *arg;
 };
 
@@ -43,6 +43,8 @@ struct names *engine_names(struct engine *e);
 int engine_flow(struct engine *e, const void *data, size_t len, uint64_t now_ns);
 int engine_attempts(struct engine *e, const void *data, size_t len);
 int engine_coverage(struct engine *e, const struct coverage_rec *c);
+/* A fresh engine of a daemon that is older: what the ledger has since then counts as seen by it. */
+void engine_recall(struct engine *e, uint64_t since_ns);
 void engine_verdict(struct engine *e, const struct verdict_rec *v);
 
 /* Inventory. bound_ns: since when it has had the addresses that are new in this call; 0: since its start. */
@@ -59,16 +61,14 @@ const struct ruleset *engine_ruleset(const struct engine *e);
 const char *engine_group_of(const struct engine *e, const struct workload *w);
 
 /* What conntrack knows of a conversation (see engine_options.ask). */
-struct engine_nat {
-	uint8_t proto;
-	struct addr addr[2]; /* as capture saw them, in either order */
-	uint16_t port[2];
-	struct addr client;  /* the original tuple's source: who began */
-	uint16_t client_port;
+struct engine_origin {
+	bool known;
+	bool first_began;      /* the end given as 0 is the one that began */
 	struct addr orig_addr; /* the original destination, before DNAT; addr_any where it was not translated */
-	uint16_t orig_port;
+	struct addr server;    /* who answers: where DNAT sent it */
+	uint16_t orig_port, server_port;
 };
-void engine_nat(struct engine *e, const struct engine_nat *n, uint64_t now_ns);
+void engine_origin(struct engine *e, uint64_t token, const struct engine_origin *o);
 
 /* Lets go of flows that waited long enough; all of them with everything. */
 void engine_release(struct engine *e, uint64_t now_ns, bool everything);
@@ -85,7 +85,7 @@ void engine_edges(const struct engine *e, void (*fn)(void *arg, const struct edg
 		  void *arg);
 
 struct engine_stats {
-	uint64_t flows, attempts, bad_records, unnamed, commits, commit_ns_max, lost_store, gaps, lost;
+	uint64_t flows, attempts, bad_records, unnamed, asked, joined, commits, commit_ns_max, lost_store, gaps, lost;
 	uint64_t newest_ns; /* last packet told of */
 	size_t held, edges_pending;
 	int last_error; /* of a commit that failed; 0: the last one went well */

@@ -19,7 +19,7 @@ struct ledger_iface {
 
 struct held {
 	struct held *next;
-	uint64_t due_ns;
+	uint64_t due_ns, token; /* token 0: nobody was asked about it */
 	size_t len;
 	uint8_t data[];
 };
@@ -37,6 +37,8 @@ struct engine {
 	struct names *names;
 	struct fold *fold;
 	struct held *held, **held_end;
+	uint64_t last_token;
+	unsigned asks; /* since the last release */
 	struct policy *policy;
 	struct ruleset *ruleset;
 	bool lapsed;
@@ -58,7 +60,11 @@ void ledger_batch_kept(struct engine *e);
 int ledger_write_lost(struct engine *e);
 
 /* engine_hold.c: flows that wait. */
-void hold_add(struct engine *e, const void *data, size_t len, uint64_t due_ns);
+void hold_add(struct engine *e, const void *data, size_t len, uint64_t due_ns, uint64_t token);
+/* Whether conntrack may know more of the flow than capture; false too when that was asked at an earlier report of it. */
+bool hold_wants_origin(struct engine *e, const struct flow_rec *f, const struct names_end end[2]);
+/* What was found out about an earlier report of the same record holds for this one. True when that turned it round. */
+bool hold_inherit(struct flow_rec *f, const struct flow_rec *last);
 void hold_free(struct engine *e);
 
 /* engine.c */

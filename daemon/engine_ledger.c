@@ -41,7 +41,7 @@ bool ledger_complete(struct engine *e, const struct flow_rec *f)
 	return l != NULL;
 }
 
-int engine_coverage(struct engine *e, const struct coverage_rec *c)
+static void count(struct engine *e, const struct coverage_rec *c)
 {
 	struct ledger_iface *l = ledger_iface_of(e, c->iface);
 
@@ -60,9 +60,26 @@ int engine_coverage(struct engine *e, const struct coverage_rec *c)
 	e->stats.lost += c->lost_kernel + c->lost_interface + c->lost_ring + c->lost_store;
 	if (c->end_ns > e->stats.newest_ns)
 		e->stats.newest_ns = c->end_ns;
+}
+
+int engine_coverage(struct engine *e, const struct coverage_rec *c)
+{
+	count(e, c);
 	if (engine_txn(e))
 		engine_failed(e, store_coverage_add(e->txn, c));
 	return 0;
+}
+
+static int recall(void *arg, const struct coverage_rec *c)
+{
+	count(arg, c);
+	return 0;
+}
+
+void engine_recall(struct engine *e, uint64_t since_ns)
+{
+	if (engine_txn(e))
+		store_coverage_walk(e->txn, since_ns, 0, recall, e);
 }
 
 void ledger_batch_kept(struct engine *e)

@@ -255,6 +255,8 @@ static void take_settled(struct engine_role *r, uint64_t daemon_started_ns)
 		engine_coverage(r->engine, &c);
 	}
 	r->last_alive_ns = 0;
+	if (r->started_ns > daemon_started_ns + NS_PER_S)
+		engine_recall(r->engine, daemon_started_ns);
 }
 
 static void take_stats(struct engine_role *r, const struct msg *m)
@@ -275,16 +277,15 @@ static void take_verdict(struct engine_role *r, const struct msg *m)
 	engine_verdict(r->engine, &v);
 }
 
-static void take_nat(struct engine_role *r, const struct msg *m)
+static void take_origin(struct engine_role *r, const struct msg *m)
 {
-	struct body_nat n;
-	struct engine_nat nat;
+	struct body_origin b;
+	struct engine_origin o;
 
-	if (body_nat_decode(&n, m->data, m->len))
+	if (body_origin_decode(&b, m->data, m->len))
 		return;
-	nat = (struct engine_nat){n.proto, {n.addr[0], n.addr[1]}, {n.port[0], n.port[1]}, n.client, n.client_port,
-				  n.orig_addr, n.orig_port};
-	engine_nat(r->engine, &nat, time_now_ns());
+	o = (struct engine_origin){b.known, b.first_began, b.orig_addr, b.server, b.orig_port, b.server_port};
+	engine_origin(r->engine, b.token, &o);
 }
 
 /* Messages whose body is a number first. */
@@ -346,8 +347,8 @@ static void on_message(struct engine_role *r, struct msg *m)
 	case IPC_VERDICT:
 		take_verdict(r, m);
 		break;
-	case IPC_NAT:
-		take_nat(r, m);
+	case IPC_ORIGIN:
+		take_origin(r, m);
 		break;
 	case IPC_COVERAGE:
 		if (coverage_decode(&c, m->data, m->len) == 0)
@@ -408,20 +409,20 @@ static void on_second(void *arg)
 	commit(r);
 }
 
-static void ask_nat(void *arg, const struct flow_rec *f)
+static void ask(void *arg, const struct flow_rec *f, uint64_t token)
 {
-	struct body_nat n = {.proto = f->proto, .addr = {f->addr[0], f->addr[1]}, .port = {f->port[0], f->port[1]}};
+	const struct body_ask a = {token, f->proto, {f->addr[0], f->addr[1]}, {f->port[0], f->port[1]}};
 	struct buf b = BUF_INIT;
 
-	body_nat_encode(&b, &n);
-	engine_role_send(arg, IPC_ASK_NAT, &b);
+	body_ask_encode(&b, &a);
+	engine_role_send(arg, IPC_ASK, &b);
 	buf_fini(&b);
 }
 
 static int open_store(struct engine_role *r)
 {
 	const struct store_options so = {r->s.size_budget, r->s.keep_ns, false};
-	const struct engine_options eo = {.live = true, .grace_ns = r->s.grace_ns, .ask = ask_nat, .arg = r};
+	const struct engine_options eo = {.live = true, .grace_ns = r->s.grace_ns, .ask = ask, .arg = r};
 	const struct control_events ce = {engine_orders_take, r};
 	uint32_t len = sizeof(r->last_alive_ns);
 	struct store_txn *t;

@@ -43,13 +43,13 @@ enum msg_type {
 	IPC_EXPIRED,   /* u64 generation: nobody confirmed, the kernel opened */
 	IPC_KERNEL,    /* u64 generation of the table in the kernel, 0 none */
 	IPC_DONE,      /* body_done: the answer to an order below */
-	IPC_NAT,       /* body_nat: what conntrack knows of a flow asked for */
+	IPC_ORIGIN,    /* body_origin: what conntrack knows of a flow asked for */
 	/* engine -> enforcer */
 	IPC_APPLY,   /* body_apply */
 	IPC_ADOPT,   /* body_apply of the generation that the store says is in force: see daemon/enforcer_policy.c */
 	IPC_CONFIRM, /* u64 token */
 	IPC_REMOVE,  /* u64 token */
-	IPC_ASK_NAT, /* body_nat: the conversation only */
+	IPC_ASK,     /* body_ask */
 	IPC_RING_BAD, /* u32 worker: its ring is broken, so is it */
 	IPC_TYPE_MAX_
 };

@@ -18,7 +18,7 @@
 #define ROLE_FDS_MAX 2
 
 struct role {
-	char name[16];    /* "engine", "capture-0" */
+	char name[24];    /* "engine", "capture-0" */
 	bool raw;         /* gets CAP_NET_RAW */
 	bool ready;       /* said so: confined and at work */
 	bool stopping;    /* was told to end */

@@ -127,7 +127,7 @@ static void remove_link(struct links *l, uint32_t ifindex)
 	if (!k)
 		return;
 	/* The kernel tells nothing about a veth whose other end has moved to another namespace. */
-	if (k->k.kind == RTNL_VETH)
+	if (k->k.kind == RTNL_VETH && k->k.peer_nsid == NSID_NONE)
 		l->recheck = k->k.peer;
 	*at = k->next;
 	if (k->told)

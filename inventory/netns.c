@@ -3,7 +3,8 @@
  * A named network namespace may live for 50 ms, so it must be known before it has an address: its file is noticed by
  * inotify, the namespace gets an id from us at once (RTM_NEWNSID), and from then on the kernel sends us its notices too
  * (NETLINK_LISTEN_ALL_NSID). It is never entered: lists are asked for by id, notices bring the rest, RTM_DELNSID its end.
- * No descriptor is kept, since that would keep the namespace itself alive. Where we may not hear other namespaces' notices
+ * A list of links waits for the kernel's global lock, which is held for long while namespaces come and go, so short lives
+ * must do without one. No descriptor is kept, since that would keep the namespace itself alive. Where we may not hear other namespaces' notices
  * (that takes CAP_NET_BROADCAST) we ask instead: a young namespace a hundred times a second, an old one twice.
  *
  * The folder is the whole machine's, and what is in it need not concern this host: our own namespace, a container's under a
@@ -43,6 +44,8 @@
 #define POLL_YOUNG_MS 10
 #define POLL_MS 500
 #define YOUNG_NS (3 * NS_PER_S)
+/* How long a list of links can wait: until then most are known to be attached anyway, or gone. */
+#define LINKS_AFTER_NS (100 * NS_PER_MS)
 
 struct ns {
 	struct ns *next;
@@ -56,8 +59,8 @@ struct ns {
 	uint32_t bridges[BRIDGES_MAX]; /* a runtime's: their addresses are those of the inside */
 	unsigned n_bridges;
 	bool attached; /* for good: a workload that loses its link has still been one */
-	bool relist;
-	uint64_t seen_ns, asked_ns; /* monotonic: when it was found, when last looked into */
+	/* Monotonic: when it was found, when last looked into, when its links are to be listed (0: they need not). */
+	uint64_t seen_ns, asked_ns, links_due_ns;
 	uint64_t told; /* workload id, 0: none */
 };
 
@@ -70,7 +73,7 @@ struct netns {
 	uint64_t own_inode;
 	int epoll, poll_timer;
 	bool deaf; /* no notices of others: they must be asked */
-	bool told_denied;
+	bool told_denied, started;
 	_Alignas(struct nlmsghdr) char in[65536];
 };
 
@@ -199,26 +202,37 @@ static void forget_links(void *arg)
 	((struct ns *)arg)->n_peers = ((struct ns *)arg)->n_bridges = 0;
 }
 
-/* Lists what is inside. A namespace that is gone meanwhile keeps what was known of it: its end will be told. */
-static void look_inside(struct netns *n, struct ns *s)
+/* Both keep what was known of a namespace that is gone meanwhile: its end will be told. */
+static void list_addrs(struct netns *n, struct ns *s)
 {
 	struct ns *seen = calloc(1, sizeof(*seen));
 
-	s->relist = false;
 	s->asked_ns = time_mono_ns();
-	if (!seen)
-		return;
-	if (rtnl_dump_links(n->query, s->nsid, on_inner_link, forget_links, seen) == 0) {
+	if (seen && rtnl_dump_addrs(n->query, s->nsid, on_inner_addr, forget_addrs, seen) == 0) {
+		memcpy(s->addrs, seen->addrs, sizeof(s->addrs));
+		s->n_addrs = seen->n_addrs;
+	}
+	free(seen);
+}
+
+static void list_links(struct netns *n, struct ns *s)
+{
+	struct ns *seen = calloc(1, sizeof(*seen));
+
+	s->links_due_ns = 0;
+	if (seen && rtnl_dump_links(n->query, s->nsid, on_inner_link, forget_links, seen) == 0) {
 		memcpy(s->peers, seen->peers, sizeof(s->peers));
 		memcpy(s->bridges, seen->bridges, sizeof(s->bridges));
 		s->n_peers = seen->n_peers;
 		s->n_bridges = seen->n_bridges;
 	}
-	if (rtnl_dump_addrs(n->query, s->nsid, on_inner_addr, forget_addrs, seen) == 0) {
-		memcpy(s->addrs, seen->addrs, sizeof(s->addrs));
-		s->n_addrs = seen->n_addrs;
-	}
 	free(seen);
+}
+
+static void list_links_later(struct ns *s)
+{
+	if (!s->links_due_ns)
+		s->links_due_ns = time_mono_ns() + LINKS_AFTER_NS;
 }
 
 /* ---- coming and going ------------------------------------------------------------------------------------------ */
@@ -284,7 +298,11 @@ static bool on_file(void *arg, const char *name, int fd)
 	s->seen_ns = time_mono_ns();
 	s->next = n->list;
 	n->list = s;
-	look_inside(n, s);
+	if (n->started)
+		list_links_later(s);
+	else
+		list_links(n, s);
+	list_addrs(n, s);
 	return true;
 }
 
@@ -324,7 +342,12 @@ static void on_inner_notice(struct netns *n, int32_t nsid, const struct nlmsghdr
 		else
 			drop_addr(s, &a);
 	} else if (rtnl_parse_link(&k, h) == 0) {
-		s->relist |= !s->attached || k.kind == RTNL_BRIDGE;
+		if (!s->attached || k.kind == RTNL_BRIDGE)
+			list_links_later(s);
+		/* Its addresses may be told before the list. */
+		if (k.kind == RTNL_BRIDGE && links_runtime_bridge(k.name) && !on_inner_bridge(s, k.ifindex) &&
+		    s->n_bridges < BRIDGES_MAX)
+			s->bridges[s->n_bridges++] = k.ifindex;
 	}
 }
 
@@ -371,31 +394,39 @@ static int read_notices(struct netns *n)
 	}
 }
 
-/* Is it time to ask this one? Only ever, if notices do not come by themselves. */
-static bool due(const struct netns *n, const struct ns *s, uint64_t now)
+/* What notices do not bring is asked for when its time has come; then the time for the next is set. */
+static void ask_what_is_due(struct netns *n, bool lost)
 {
-	bool young = now - s->seen_ns < YOUNG_NS;
+	uint64_t now = time_mono_ns(), next_ns = UINT64_MAX, at;
+	struct itimerspec t = {0};
 
-	return n->deaf && now - s->asked_ns >= (young ? POLL_YOUNG_MS : POLL_MS) * NS_PER_MS - NS_PER_MS;
-}
+	for (struct ns *s = n->list; s; s = s->next) {
+		bool young = now - s->seen_ns < YOUNG_NS;
 
-static void poll_later(struct netns *n)
-{
-	struct itimerspec t = {.it_value = {0, POLL_MS * 1000000l}};
-	uint64_t now = time_mono_ns();
-
-	if (!n->deaf || !n->list)
+		at = s->asked_ns + (young ? POLL_YOUNG_MS : POLL_MS) * NS_PER_MS;
+		if (lost || (n->deaf && now >= at)) {
+			list_addrs(n, s);
+			if (!young)
+				list_links_later(s);
+		}
+		if (lost || (s->links_due_ns && now >= s->links_due_ns))
+			list_links(n, s);
+		if (n->deaf && at < next_ns)
+			next_ns = now >= at ? now + POLL_YOUNG_MS * NS_PER_MS : at;
+		if (s->links_due_ns && s->links_due_ns < next_ns)
+			next_ns = s->links_due_ns;
+	}
+	if (next_ns == UINT64_MAX)
 		return;
-	for (const struct ns *s = n->list; s; s = s->next)
-		if (now - s->seen_ns < YOUNG_NS)
-			t.it_value.tv_nsec = POLL_YOUNG_MS * 1000000l;
+	at = next_ns > now ? next_ns - now : 1;
+	t.it_value.tv_sec = (time_t)(at / NS_PER_S);
+	t.it_value.tv_nsec = (long)(at % NS_PER_S);
 	(void)timerfd_settime(n->poll_timer, 0, &t, NULL);
 }
 
 int netns_dispatch(struct netns *n)
 {
-	uint64_t ticks, now;
-	bool lost;
+	uint64_t ticks;
 	int r;
 
 	if (read(n->poll_timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
@@ -407,16 +438,15 @@ int netns_dispatch(struct netns *n)
 	r = read_notices(n);
 	if (r < 0 && r != -ENOBUFS)
 		return r;
-	lost = r == -ENOBUFS;
-	now = time_mono_ns();
-	for (struct ns *s = n->list, *next; s; s = next) {
+	for (struct ns *s = n->list, *next; s && r == -ENOBUFS; s = next) {
 		next = s->next;
-		if (lost && !still_there(n, s))
+		if (!still_there(n, s))
 			remove_ns(n, s);
-		else if (lost || s->relist || due(n, s, now))
-			look_inside(n, s);
 	}
-	poll_later(n);
+	/* What is known now is told before anything that may have to wait. */
+	if (tell_all(n) < 0)
+		return -ENOMEM;
+	ask_what_is_due(n, r == -ENOBUFS);
 	return tell_all(n);
 }
 
@@ -484,7 +514,10 @@ int netns_new(struct netns **out, const char *dir, const struct links *links, st
 
 int netns_start(struct netns *n)
 {
-	return netns_dispatch(n);
+	int r = netns_dispatch(n);
+
+	n->started = true;
+	return r;
 }
 
 void netns_free(struct netns *n)

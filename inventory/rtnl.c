@@ -110,7 +110,7 @@ out:
 	return r;
 }
 
-int rtnl_dump_addrs(struct nl *s, int32_t nsid, nl_fn *fn, void (*again)(void *arg), void *arg)
+static int dump_family(struct nl *s, uint8_t family, int32_t nsid, nl_fn *fn, void *arg)
 {
 	struct ifaddrmsg *i;
 	struct nl_msg m;
@@ -119,13 +119,28 @@ int rtnl_dump_addrs(struct nl *s, int32_t nsid, nl_fn *fn, void (*again)(void *a
 	i = nl_msg_init(&m, RTM_GETADDR, 0, sizeof(*i));
 	if (!i)
 		goto out;
-	i->ifa_family = AF_UNSPEC;
+	i->ifa_family = family;
 	if (nsid != NSID_NONE)
 		nl_put_u32(&m, IFA_TARGET_NETNSID, (uint32_t)nsid);
-	r = dump(s, &m, fn, again, arg);
+	r = nl_dump(s, &m, fn, arg);
 out:
 	nl_msg_fini(&m);
 	return r;
+}
+
+int rtnl_dump_addrs(struct nl *s, int32_t nsid, nl_fn *fn, void (*again)(void *arg), void *arg)
+{
+	int r = -EINTR;
+
+	/* Each family for itself: a dump of AF_UNSPEC waits for the kernel's global lock, these two no longer do. */
+	for (int i = 0; r == -EINTR && i < DUMP_TRIES; i++) {
+		if (i)
+			again(arg);
+		r = dump_family(s, AF_INET, nsid, fn, arg);
+		if (r == 0)
+			r = dump_family(s, AF_INET6, nsid, fn, arg);
+	}
+	return r == -EINTR ? 0 : r;
 }
 
 static int take_link(void *arg, const struct nlmsghdr *h)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What one edge teaches. Only answered flows of known direction, seen while nothing was lost, become rules by themselves.
- * What is never answered may be a scan, or it may be syslog: what keeps coming over time is put before a person, with
- * thresholds that are low, since a proposal too many costs a glance and one too few costs an outage.
+ * What one edge teaches. Only answered flows of known direction, seen while nothing was lost, become rules by
+ * themselves. What is never answered may be a scan, or it may be syslog: what keeps coming over time is put before a
+ * person, with thresholds that are low, since a proposal too many costs a glance and one too few costs an outage.
  */
 #include "config.h"
 #include "segment/learn.h"
@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "common/timefmt.h"
+#include "segment/eval.h"
 
 #define HOUR_NS (3600 * NS_PER_S)
 /* Steady: at least this many packets over at least this long... */
@@ -33,7 +34,7 @@ static const struct {
 	{"unanswered", "nobody answered: an attempt is no reason for a rule"},
 	{"direction", "capture began in mid-conversation, so it is not known who is the server: no rule"},
 	{"coverage", "seen only while packets were being lost: no rule until it is seen whole"},
-	{"no-policy", "neither end is a group whose list would decide: no rule"},
+	{"no-policy", "no group's list would decide on it: no rule"},
 };
 
 const char *learn_decision_name(unsigned v)
@@ -56,6 +57,8 @@ const char *learn_owner(const struct edge *e, bool *inbound)
 	const char *owner = is_outside(e->key.server) ? e->key.client : e->key.server;
 
 	*inbound = owner == e->key.server;
+	if (eval_is_needed(e->key.client, e->key.proto, e->key.port))
+		return NULL;
 	/* Both must be names the policy can say. */
 	if (!policy_name_ok(owner) || (*inbound && !is_outside(e->key.client) && !policy_name_ok(e->key.client)))
 		return NULL;

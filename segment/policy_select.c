@@ -35,9 +35,10 @@ static bool glob_match(const char *pattern, const char *text, size_t len)
 	return *pattern == '\0';
 }
 
+/* What is asked for must be there: "*" is any value, not none. */
 static bool field_match(const char *pattern, const char *text)
 {
-	return pattern[0] == '\0' || glob_match(pattern, text, strlen(text));
+	return pattern[0] == '\0' || (text[0] && glob_match(pattern, text, strlen(text)));
 }
 
 /* Docker's own registry may be left out: "docker.io/library/nginx" is "nginx". */
@@ -93,7 +94,8 @@ static bool owner_match(const char *pattern, const struct workload *w)
 		return true;
 	if (w->pod[0] == '\0')
 		return false;
-	if (strncmp(w->group, w->pod_namespace, ns) == 0 && w->group[ns] == '/' && field_match(pattern, w->group + ns + 1))
+	if (strncmp(w->group, w->pod_namespace, ns) == 0 && w->group[ns] == '/' &&
+	    field_match(pattern, w->group + ns + 1))
 		return true;
 	if (glob_match(pattern, w->pod, len))
 		return true;

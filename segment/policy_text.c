@@ -18,6 +18,7 @@
 void policy_complain(struct policy_errors *errors, bool warning, uint32_t line, uint32_t column, const char *fmt, ...)
 {
 	struct policy_error *e = NULL;
+	char text[sizeof(e->text)];
 	va_list ap;
 
 	if (!warning)
@@ -39,8 +40,10 @@ void policy_complain(struct policy_errors *errors, bool warning, uint32_t line, 
 	e->column = column;
 	e->warning = warning;
 	va_start(ap, fmt);
-	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	/* What is quoted from the document may be cut inside a character. */
+	policy_text_show(e->text, sizeof(e->text), text, strlen(text));
 }
 
 void policy_error_format(struct buf *b, const struct policy_error *e, const char *file)
@@ -48,11 +51,16 @@ void policy_error_format(struct buf *b, const struct policy_error *e, const char
 	if (file)
 		buf_printf(b, "%s: ", file);
 	if (e->line)
-		buf_printf(b, "line %u, column %u: ", e->line, e->column);
+		buf_printf(b, "line %u", e->line);
+	if (e->line && e->column)
+		buf_printf(b, ", column %u", e->column);
+	if (e->line)
+		buf_adds(b, ": ");
 	buf_printf(b, "%s: %s", e->warning ? "warning" : "error", e->text);
 }
 
-/* Damerau-Levenshtein distance with case ignored: one edit for a letter added, lost, changed, or swapped with its neighbour. */
+/* Damerau-Levenshtein distance with case ignored: one edit for a letter added, lost, changed, or swapped with its
+ * neighbour. */
 static unsigned distance(const char *a, const char *b)
 {
 	unsigned row[3][WORD_MAX + 1], *before = row[0], *last = row[1], *now = row[2], *spare;
@@ -90,7 +98,7 @@ const char *policy_nearest(const char *written, const char *const *words)
 {
 	const char *best = NULL;
 	size_t len = strlen(written);
-	unsigned best_d = len < 4 ? 2 : len < 8 ? 3 : 4; /* must be nearer than this */
+	unsigned best_d = len < 2 ? 1 : len < 4 ? 2 : len < 8 ? 3 : 4; /* must be nearer than this */
 
 	for (; *words; words++) {
 		unsigned d = distance(written, *words);
@@ -113,7 +121,11 @@ size_t policy_text_bad_utf8(const char *text, size_t len)
 
 	while (i < len) {
 		unsigned c = p[i];
-		size_t more = c < 0x80 ? 0 : (c & 0xe0) == 0xc0 ? 1 : (c & 0xf0) == 0xe0 ? 2 : (c & 0xf8) == 0xf0 ? 3 : 9;
+		size_t more = c < 0x80		   ? 0
+			      : (c & 0xe0) == 0xc0 ? 1
+			      : (c & 0xf0) == 0xe0 ? 2
+			      : (c & 0xf8) == 0xf0 ? 3
+						   : 9;
 		unsigned long v = more == 0 ? c : c & (0x3fu >> more);
 
 		if (more == 9 || more >= len - i)
@@ -134,7 +146,7 @@ size_t policy_text_bad_utf8(const char *text, size_t len)
 
 const char *policy_text_show(char *out, size_t size, const char *text, size_t len)
 {
-	size_t n = 0, bad = policy_text_bad_utf8(text, len);
+	size_t n = 0, whole = len, bad = policy_text_bad_utf8(text, len);
 	bool cut = len > size - 1;
 
 	if (cut)
@@ -145,7 +157,9 @@ const char *policy_text_show(char *out, size_t size, const char *text, size_t le
 	for (; n < len; n++) {
 		unsigned char c = (unsigned char)text[n];
 
-		out[n] = c < 0x20 || c == 0x7f || n >= bad ? '?' : (char)c;
+		out[n] = c < 0x20 || c == 0x7f || n == bad ? '?' : (char)c;
+		if (n == bad)
+			bad = n + 1 + policy_text_bad_utf8(text + n + 1, whole - n - 1);
 	}
 	out[n] = '\0';
 	if (cut)
@@ -156,8 +170,8 @@ const char *policy_text_show(char *out, size_t size, const char *text, size_t le
 /* Would some reader of YAML 1.1 or 1.2 take the word for something else than a string? */
 static bool is_special_word(const char *text)
 {
-	static const char *const words[] = {"null", "true", "false", "yes", "no", "on", "off", "y", "n", "~", ".nan",
-					    ".inf", NULL};
+	static const char *const words[] = {"null", "true", "false", "yes",  "no",   "on", "off",
+					    "y",    "n",    "~",     ".nan", ".inf", NULL};
 	char *end;
 
 	for (size_t i = 0; words[i]; i++) {

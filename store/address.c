@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Address intervals: key (address, from), value (workload, to). The intervals of one address never overlap, and only the
- * last may be open. Reports come late and out of order (a container is listed after it began to talk, an
- * older one after a newer one), so a new interval is fitted in: what covered its start ends there, and it ends where the
+ * Address intervals: key (address, from), value (workload, to). The intervals of one address never overlap, and only
+ * the last may be open. Reports come late and out of order (a container is listed after it began to talk, an older
+ * one after a newer one), so a new interval is fitted in: what covered its start ends there, and it ends where the
  * next begins. The newest of those that began at or before a time is then always the answer for that time: one seek.
  */
 #include "config.h"

@@ -17,7 +17,7 @@ struct store_txn;
 /* Index keys: kind, then an address of 4 or 16 bytes, a workload's id, or nothing. */
 enum index_kind { INDEX_V4 = 4, INDEX_V6 = 6, INDEX_LONG = 'l', INDEX_WORKLOAD = 'w' };
 #define INDEX_KEY_MAX 17
-/* Their values: u64 start, u16 the first bits of the id. Enough to find the record; whoever reads looks at it anyway. */
+/* Their values: u64 start, u16 the first bits of the id. Enough to find the record, which is then looked at anyway. */
 #define INDEX_VALUE_LEN 10
 /* A flow that lasted longer is listed under INDEX_LONG, so that looking back for long ones is no scan of all. */
 #define INDEX_LONG_NS (60 * 1000000000ull)

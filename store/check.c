@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Looks at a data file before LMDB maps it: the two meta pages at its head, and whether the file is as long as the newer
- * of them says. It is read with pread, so that nothing in it can do more than make this fail.
+ * Looks at a data file before LMDB maps it: the two meta pages at its head, and whether the file is as long as the
+ * newer of them says. It is read with pread, so that nothing in it can do more than make this fail.
  *
  * One file may be short and sound: pages at the end that a transaction took and gave back are never written, and LMDB
  * counts them all the same (mdb_env_copy in LMDB allows for it too). The free list tells: if every page that is missing
@@ -31,10 +31,20 @@
 #define NODE_BIG 0x01 /* the value is on overflow pages */
 #define DEPTH_MAX 32
 #define NO_PAGE UINT64_MAX
+#define LOOKS 3
+#define FLAG_INTEGER_KEY 0x08 /* of the free list's tree; LMDB keeps flags of the environment beside it */
+#define MAP_MAX (1ull << 46)   /* half of what a process can map */
+
+/* The two trees a meta page knows: of free pages, and of everything else. */
+struct tree {
+	uint16_t flags, depth;
+	uint64_t root;
+};
 
 struct meta {
 	uint32_t page_size;
-	uint64_t free_root, last_page, txn;
+	uint64_t map_size, last_page, txn;
+	struct tree free, all;
 };
 
 struct walk {
@@ -101,14 +111,33 @@ static int read_meta(int fd, struct meta *out, uint64_t offset)
 		return -EBADMSG;
 	if (get32(p + 20) != DATA_VERSION)
 		return -EPROTO;
+	out->map_size = get64(p + 32);
 	out->page_size = get32(p + 40);
-	out->free_root = get64(p + 80);
+	out->free = (struct tree){get16(p + 44), get16(p + 46), get64(p + 80)};
+	out->all = (struct tree){get16(p + 92), get16(p + 94), get64(p + 128)};
 	out->last_page = get64(p + 136);
 	out->txn = get64(p + 144);
 	if (out->page_size < 512 || out->page_size > 65536 || (out->page_size & (out->page_size - 1)) ||
-	    out->last_page < 1 || out->last_page > UINT64_MAX / 65536 - 1)
+	    out->last_page < 1 || out->last_page > MAP_MAX / 65536 || out->map_size > MAP_MAX ||
+	    !(out->free.flags & FLAG_INTEGER_KEY) || out->all.flags != 0)
 		return -EBADMSG;
 	return 0;
+}
+
+/* Does the tree's root look like one? */
+static int check_root(const struct walk *w, const struct tree *t)
+{
+	uint8_t p[PAGE_HEAD];
+	int rc;
+
+	if (t->root == NO_PAGE)
+		return t->depth == 0 ? 0 : -EBADMSG;
+	if (t->root < 2 || t->root > w->last || t->root >= w->pages || t->depth < 1 || t->depth > DEPTH_MAX)
+		return -EBADMSG;
+	rc = read_at(w->fd, p, sizeof(p), t->root * w->page_size);
+	if (rc)
+		return rc;
+	return get64(p) == t->root && get16(p + 10) == (t->depth == 1 ? FLAG_LEAF : FLAG_BRANCH) ? 0 : -EBADMSG;
 }
 
 /* One list of page numbers: a count, then that many; inline or on overflow pages, all inside the file. */
@@ -188,7 +217,7 @@ out:
 	return rc;
 }
 
-int check_file(int fd)
+static int check_once(int fd)
 {
 	struct meta m[2];
 	const struct meta *newer;
@@ -207,18 +236,33 @@ int check_file(int fd)
 		rc = read_meta(fd, &m[1], m[0].page_size);
 	if (rc)
 		return rc;
+	if (fstat(fd, &st) < 0) /* again, after the meta pages: a live writer may have made it longer before them */
+		return -errno;
 	newer = &m[m[1].txn > m[0].txn];
 	w.page_size = m[0].page_size;
 	w.pages = (uint64_t)st.st_size / w.page_size;
 	w.last = newer->last_page;
 	if (m[1].page_size != w.page_size)
 		return -EBADMSG;
-	if (w.last < w.pages)
-		return 0;
-	if (newer->free_root == NO_PAGE)
+	rc = check_root(&w, &newer->free);
+	if (!rc)
+		rc = check_root(&w, &newer->all);
+	if (rc || w.last < w.pages)
+		return rc;
+	if (newer->free.root == NO_PAGE)
 		return -EBADMSG;
-	rc = walk_page(&w, newer->free_root, 0);
+	rc = walk_page(&w, newer->free.root, 0);
 	if (rc)
 		return rc;
 	return w.missing == w.last + 1 - w.pages ? 0 : -EBADMSG;
+}
+
+int check_file(int fd)
+{
+	int rc = check_once(fd);
+
+	/* Beside a live writer one look may mix two commits; several in a row do not. */
+	for (unsigned i = 0; i < LOOKS && rc == -EBADMSG; i++)
+		rc = check_once(fd);
+	return rc;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Handles, transactions and small named values. LMDB's codes become negative errno here. A write transaction collects
- * flows and edges in memory and writes them sorted (batch.c, edges.c): txn_flush is where that happens, before any read of
- * them and before commit.
+ * flows and edges in memory and writes them sorted (batch.c, edges.c): txn_flush is where that happens, before any
+ * read of them and before commit.
  */
 #include "config.h"
 #include "store/db.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The store: one LMDB environment in a state directory (weir.mdb there). One process writes, any number read, also from a
- * copy of the directory and while the writer is down. Everything under store/ is a function of a transaction; lmdb.h is
- * included in this folder only, and LMDB's error codes become negative errno here.
+ * The store: one LMDB environment in a state directory (weir.mdb there). One process writes, any number read, also
+ * from a copy of the directory and while the writer is down. Everything under store/ is a function of a transaction;
+ * lmdb.h is included in this folder only, and LMDB's error codes become negative errno here.
  */
 #ifndef WEIR_STORE_DB_H
 #define WEIR_STORE_DB_H
@@ -19,19 +19,29 @@ enum store_mode {
 };
 
 struct store_options {
-	uint64_t size_budget; /* bytes the data file may reach, 0: default (4 GiB). Old buckets go before it is exceeded */
+	uint64_t size_budget; /* bytes the data file may reach, 0: default (4 GiB), at least 1 MiB. The oldest goes
+	                         before it is exceeded */
 	uint64_t keep_ns;     /* flows older than this go, 0: default (14 days) */
 	bool no_sync;         /* do not fsync at commit (offline import: the source is still there) */
 };
 
-/* 0; -ENOENT nothing there; -EPROTO written by a newer weir; -EBUSY another writer; other negative errno. */
+/*
+ * 0; -ENOENT nothing there; -EPROTO written by a newer weir; -EBUSY another writer; -EBADMSG no weir store, damaged or
+ * cut short; -EACCES or -EROFS a live writer's store in which this reader cannot register; -EINVAL budget under 1 MiB;
+ * other negative errno. All handles of one process on one directory are used from one thread; a child after fork opens
+ * its own.
+ */
 int store_open(struct store **out, const char *dir, enum store_mode mode, const struct store_options *options);
 void store_close(struct store *s); /* NULL is fine */
 
-/* A write transaction is the only one of its kind; nothing is visible to readers before commit. */
+/*
+ * A write transaction is the only one of its kind (-EBUSY: one is open in this process); nothing is visible to readers
+ * before commit. Keep transactions short: an open read transaction keeps the pages of its time from being reused.
+ * Begin of a write transaction drops the oldest history when the budget is nearly used up.
+ */
 int store_begin(struct store_txn **out, struct store *s, bool write);
 /* 0, or negative errno (-ENOSPC: the disk or the budget is full even after retention) and nothing of it was kept. */
-int store_commit(struct store_txn *t);
+int store_commit(struct store_txn *t); /* t is gone in either case */
 void store_abort(struct store_txn *t); /* NULL is fine; also ends a read transaction */
 
 /* Small named values: schema, instance start, last clean stop, ... value NULL deletes. *len in: size of value. */

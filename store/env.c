@@ -2,12 +2,12 @@
 /*
  * The LMDB environment of a state directory. Who may open it, and how:
  *
- * - A writer holds flock(LOCK_EX) on the data file for as long as it lives; a second one gets -EBUSY. The kernel lets go
- *   of it with the process, so that there is never a stale lock to remove.
- * - A reader registers in LMDB's lock file, so that the writer does not reuse pages it still reads. Where that file cannot
- *   be written (read-only file system, a copy that belongs to somebody else), it reads without it, but only when it
- *   gets flock(LOCK_SH): that is proof that nobody writes, and keeps it so. With a writer there it is refused; torn
- *   answers are worse than none.
+ * - A writer holds flock(LOCK_EX) on the data file for as long as it lives; a second one gets -EBUSY. The kernel lets
+ *   go of it with the process, so that there is never a stale lock to remove.
+ * - A reader registers in LMDB's lock file, so that the writer does not reuse pages it still reads. Where that file
+ *   cannot be written (read-only file system, a copy that belongs to somebody else), it reads without it, but only
+ *   when it gets flock(LOCK_SH): that is proof that nobody writes, and keeps it so. With a writer there it is
+ *   refused; torn answers are worse than none.
  * - One process opens a file once; further store_opens share it (LMDB's POSIX locks fall when any descriptor of the
  *   file is closed).
  *

@@ -11,15 +11,17 @@
 #include "common/flow.h"
 #include "store/db.h"
 
-/* Writes a record, or replaces that of the same (start_ns, id). -EMSGSIZE for a record LMDB cannot hold. */
+/* Writes a record, or replaces that of the same (start_ns, id). -EMSGSIZE: more than FLOW_ATTRS_MAX of attributes;
+ * -EINVAL: it ends before it begins. The transaction goes on after either. */
 int store_flow_put(struct store_txn *t, const struct flow_rec *f);
-int store_flow_get(struct store_txn *t, uint64_t start_ns, uint64_t id, struct flow_rec *out); /* attrs live as long as t */
+/* -ENOENT. The attrs live as long as t. */
+int store_flow_get(struct store_txn *t, uint64_t start_ns, uint64_t id, struct flow_rec *out);
 
 /* What to walk: records whose life [start_ns, end_ns] meets [since_ns, until_ns], by start time. */
 struct flow_query {
 	uint64_t since_ns, until_ns; /* until 0: no end */
 	uint64_t workload;           /* only with this workload at either end; 0: all */
-	struct addr addr;            /* only with this address at either end; addr_any: all */
+	struct addr addr;            /* only with this address at either end, or before DNAT; addr_any: all */
 	bool newest_first;
 };
 /* Walks; each returns non-zero to stop. The record's attrs live until the callback returns. 0, the callback's value, or

@@ -31,7 +31,8 @@ int store_addr_bind(struct store_txn *t, const struct addr *a, uint64_t workload
 /* Closes the open interval of that workload and address, if there is one. */
 int store_addr_unbind(struct store_txn *t, const struct addr *a, uint64_t workload, uint64_t to_ns);
 /* Who had it at at_ns. -ENOENT: nobody known. slack_ns widens both ends (names arrive a little after packets do). */
-int store_addr_who(struct store_txn *t, const struct addr *a, uint64_t at_ns, uint64_t slack_ns, struct addr_interval *out);
+int store_addr_who(struct store_txn *t, const struct addr *a, uint64_t at_ns, uint64_t slack_ns,
+		   struct addr_interval *out);
 /* All intervals of an address, oldest first; *out is the caller's to free(). */
 int store_addr_history(struct store_txn *t, const struct addr *a, struct addr_interval **out, size_t *n);
 /* Every interval ever (for the engine's start). */

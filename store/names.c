@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Names of addresses, from DNS answers seen: key (address, name), value (first, last, TTL). An address of a content network
- * has many names; what was told last before a time is the best guess for it. A host that is told ever new names for one
- * address must not fill the store: each address keeps NAMES_MAX, those told last.
+ * Names of addresses, from DNS answers seen: key (address, name), value (first, last, TTL). An address of a content
+ * network has many names; what was told last before a time is the best guess for it. A host that is told ever new
+ * names for one address must not fill the store: each address keeps NAMES_MAX, those told last.
  */
 #include "config.h"
 #include "store/history.h"

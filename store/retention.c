@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Forgetting. What is older than the time to keep goes, and when the file nears its budget the oldest goes early: whole
- * buckets first (flows, attempts, verdicts, coverage), then the oldest hours of edges. Each drop is a transaction of its
- * own, since LMDB can only reuse pages of transactions that are over.
+ * Forgetting. What is older than the time to keep goes, and when the file nears its budget the oldest goes early:
+ * whole buckets first (flows, attempts, verdicts, coverage), then the oldest hours of edges. Each drop is a
+ * transaction of its own, since LMDB can only reuse pages of transactions that are over.
  *
  * Dropping needs a few fresh pages too. They are kept back: ordinary transactions may fill the budget less a
  * reserve (env_reserve), and only when a drop finds no page is the rest of the budget opened to it.
@@ -104,7 +104,7 @@ static int room(struct room *out, struct store *s)
 {
 	struct env_space space;
 	struct store_txn *t;
-	uint64_t fresh;
+	uint64_t used, freed_last;
 	MDB_stat st;
 	int rc = txn_begin(&t, s, false);
 
@@ -116,9 +116,10 @@ static int room(struct room *out, struct store *s)
 	store_abort(t);
 	if (rc)
 		return rc;
-	fresh = space.file < s->env->limit ? s->env->limit - space.file : 0;
-	out->now = fresh + space.free_next;
-	out->soon = fresh + space.free;
+	used = space.file - space.free; /* the file may be larger than the limit, when the budget was once larger */
+	freed_last = space.free - space.free_next;
+	out->soon = key_time_before(s->env->limit, used);
+	out->now = key_time_before(out->soon, freed_last);
 	out->edges = (st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages) * (uint64_t)st.ms_psize;
 	return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * weir blocks: what was refused, or would have been, by name, with how often and why. A scan of a thousand ports between
- * the same two ends is one row with a list of services, not a thousand; JSON has every service. With -f, what is new.
+ * weir blocks: what was refused, or would have been, by name, with how often and why. A scan of a thousand ports
+ * between the same two ends is one row with a list of services, not a thousand; JSON has every service. With -f, what
+ * is new.
  */
 #include "config.h"
 
@@ -35,9 +36,10 @@ struct listing {
 	bool json, follow, brief;
 };
 
-static const struct table_column columns[] = {
-	{"VERDICT", false, false}, {"SOURCE", false, true},  {"", false, false},     {"DESTINATION", false, true},
-	{"SERVICE", false, false}, {"COUNT", true, false},   {"FIRST", false, false}, {"LAST", false, false}};
+static const struct table_column columns[] = {{"VERDICT", false, false, 11}, {"SOURCE", false, true, 20},
+					      {"", false, false, 2},	     {"DESTINATION", false, true, 20},
+					      {"SERVICE", false, false, 12}, {"COUNT", true, false, 6},
+					      {"FIRST", false, false, 8},    {"LAST", false, false, 8}};
 
 /* The lines of the explanation; the first, the verdict, is what the row says already. */
 static void print_why(struct listing *l, const struct refusal *r)
@@ -56,8 +58,8 @@ static void print_why(struct listing *l, const struct refusal *r)
 	buf_fini(&b);
 }
 
-static void print_row(struct listing *l, const struct refusal *r, const char *service, uint64_t count, uint64_t first_ns,
-		      uint64_t last_ns)
+static void print_row(struct listing *l, const struct refusal *r, const char *service, uint64_t count,
+		      uint64_t first_ns, uint64_t last_ns)
 {
 	char text[UNITS_STRLEN];
 
@@ -119,8 +121,8 @@ static size_t print_table(struct listing *l, const struct refusals *r)
 
 			if (one->fresh == 0)
 				continue;
-			print_row(l, one, units_service(one->v.proto, one->v.dst_port, service), one->fresh, one->v.first_ns,
-				  one->v.last_ns);
+			print_row(l, one, units_service(one->v.proto, one->v.dst_port, service), one->fresh,
+				  one->v.first_ns, one->v.last_ns);
 			print_why(l, one);
 			shown++;
 		}
@@ -206,14 +208,15 @@ static int print_all_json(struct listing *l, const struct refusals *r)
 static void footer(struct listing *l, const struct refusals *r)
 {
 	uint64_t would = 0, did = 0;
+	char text[UNITS_STRLEN];
 
 	for (size_t i = 0; i < r->n; i++)
 		*(r->list[i].v.kind == VERDICT_BLOCK ? &did : &would) += r->list[i].v.count;
 	if (r->n == 0)
 		puts("nothing was refused, and nothing would have been");
 	else
-		printf("\n%" PRIu64 " packets refused, %" PRIu64 " would have been (dry run); for TCP each SYN and its retries count\n", did,
-		       would);
+		printf("\n%s refused, %" PRIu64 " would have been (dry run); for TCP each SYN and its retries count\n",
+		       units_plural(did, "packet", "packets", text), would);
 	view_footer(&l->view, l->since_ns, l->until_ns);
 }
 
@@ -257,6 +260,8 @@ static int list(struct listing *l)
 	l->table = table_new(stdout, columns, sizeof(columns) / sizeof(columns[0]));
 	if (rc < 0 || !l->table)
 		return command_failed(l->command, "out of memory");
+	if (l->follow)
+		table_stream(l->table);
 	rc = refusals_read(&r, &l->view, l->since_ns, l->until_ns);
 	if (rc < 0)
 		return view_failed(&l->view, "verdicts", rc);
@@ -283,8 +288,9 @@ int verb_blocks(int argc, char **argv)
 		OPTION_OUTPUT(&format, formats), OPTION_END};
 	const struct command c = {
 		.verb = "blocks", .usage = "[options]", .options = options,
-		.about = "What was refused (block), or would have been if its group were at stage enforce (would-block), by name, and why:\n"
-			 "the nearest rule, what did not fit, the smallest edit that would allow it. Counts are the kernel's own.\n",
+		.about = "What was refused (block), or would have been if its group were at stage\n"
+			 "enforce (would-block), by name, and why: the nearest rule, what did not fit,\n"
+			 "the smallest edit that would allow it. Counts are the kernel's own.\n",
 		.examples = "  weir blocks --since -1h\n"
 			    "  weir blocks -f\n"
 			    "  weir blocks -o json | jq -r '.explanation.edit'\n"};

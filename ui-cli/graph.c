@@ -94,11 +94,14 @@ static int sum_add(struct graph_sum *s, const struct edge_key *key, const struct
 	return 0;
 }
 
-static void key_name(char out[GROUP_STRLEN], const struct output_end *e, enum graph_by by)
+static void key_name(char out[GROUP_STRLEN], const struct output_end *e, const struct addr *a, enum graph_by by)
 {
 	const char *name = e->group && *e->group ? e->group : GROUP_WORLD;
+	char text[ADDR_STRLEN];
 
-	if (by == GRAPH_WORKLOAD && e->workload && e->workload->kind != WORKLOAD_HOST)
+	if (by == GRAPH_ADDRESS)
+		name = addr_format(a, text);
+	else if (by == GRAPH_WORKLOAD && e->workload && e->workload->kind != WORKLOAD_HOST)
 		name = e->workload->name;
 	snprintf(out, GROUP_STRLEN, "%s", name);
 }
@@ -111,21 +114,21 @@ static void swap(uint64_t v[2])
 	v[1] = first;
 }
 
-/* Only an edge with world keeps addresses: those of the world's end. */
-static void choose_peer(struct edge_agg *a, const struct edge_key *key, const struct flow_rec *f, const struct output_end *end,
-			unsigned server)
+/* Only an edge with world keeps addresses, those of the world's end; an edge of addresses keeps the server's name. */
+static void choose_peer(struct edge_agg *a, const struct edge_key *key, const struct flow_rec *f,
+			const struct output_end *end, unsigned server)
 {
-	unsigned outside = strcmp(key->server, GROUP_WORLD) == 0 ? server : !server;
+	bool world = strcmp(key->server, GROUP_WORLD) == 0 || strcmp(key->client, GROUP_WORLD) == 0;
+	bool from_world = strcmp(key->client, GROUP_WORLD) == 0 && strcmp(key->server, GROUP_WORLD) != 0;
+	unsigned outside = from_world ? !server : server;
 
-	if (strcmp(key->server, GROUP_WORLD) != 0 && strcmp(key->client, GROUP_WORLD) != 0) {
-		a->n_peers = 0;
-		return;
-	}
 	a->peer[0].addr = f->addr[outside];
 	if (outside != server)
 		a->peer[0].name[0] = '\0';
 	if (!a->peer[0].name[0] && end[outside].name)
 		snprintf(a->peer[0].name, sizeof(a->peer[0].name), "%s", end[outside].name);
+	if (!world && !a->peer[0].name[0])
+		a->n_peers = 0;
 }
 
 int graph_sum_add(struct graph_sum *s, const struct flow_rec *f, const struct output_end end[2], enum graph_by by,
@@ -137,8 +140,8 @@ int graph_sum_add(struct graph_sum *s, const struct flow_rec *f, const struct ou
 	struct edge_agg agg;
 
 	memset(&key, 0, sizeof(key)); /* compared as bytes */
-	key_name(key.client, &end[!server], by);
-	key_name(key.server, &end[server], by);
+	key_name(key.client, &end[!server], &f->addr[!server], by);
+	key_name(key.server, &end[server], &f->addr[server], by);
 	key.proto = f->proto;
 	key.port = f->port[server];
 	edge_agg_from_flow(&agg, f, complete);
@@ -148,7 +151,10 @@ int graph_sum_add(struct graph_sum *s, const struct flow_rec *f, const struct ou
 	}
 	if (f->reason == FLOW_REASON_ACTIVE)
 		agg.refused = agg.unanswered = 0; /* not yet */
-	choose_peer(&agg, &key, f, end, server);
+	if (by == GRAPH_ADDRESS || strcmp(key.client, GROUP_WORLD) == 0 || strcmp(key.server, GROUP_WORLD) == 0)
+		choose_peer(&agg, &key, f, end, server);
+	else
+		agg.n_peers = 0;
 	return sum_add(s, &key, &agg);
 }
 
@@ -208,6 +214,15 @@ static int add_loss(void *arg, const struct coverage_rec *c)
 	return 0;
 }
 
+static int compare_losses(const void *a, const void *b)
+{
+	const struct loss *x = a, *y = b;
+
+	if (x->iface != y->iface)
+		return x->iface < y->iface ? -1 : 1;
+	return (x->start_ns > y->start_ns) - (x->start_ns < y->start_ns);
+}
+
 int graph_losses_new(struct graph_losses **out, struct view *v, uint64_t since_ns, uint64_t until_ns)
 {
 	struct graph_losses *l = calloc(1, sizeof(*l));
@@ -220,6 +235,8 @@ int graph_losses_new(struct graph_losses **out, struct view *v, uint64_t since_n
 		graph_losses_free(l);
 		return rc;
 	}
+	if (l->n)
+		qsort(l->loss, l->n, sizeof(*l->loss), compare_losses);
 	*out = l;
 	return 0;
 }
@@ -232,13 +249,21 @@ void graph_losses_free(struct graph_losses *l)
 	free(l);
 }
 
+/* Intervals of one interface do not overlap: of those that began before the flow ended, only the last can meet it. */
 bool graph_complete(const struct graph_losses *l, const struct flow_rec *f)
 {
-	for (size_t i = 0; i < l->n; i++) {
-		if (l->loss[i].iface == f->iface && l->loss[i].start_ns <= f->end_ns && f->start_ns <= l->loss[i].end_ns)
-			return false;
+	struct loss last = {f->end_ns, 0, f->iface};
+	size_t lo = 0, hi = l->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (compare_losses(&l->loss[mid], &last) <= 0)
+			lo = mid + 1;
+		else
+			hi = mid;
 	}
-	return true;
+	return lo == 0 || l->loss[lo - 1].iface != f->iface || l->loss[lo - 1].end_ns < f->start_ns;
 }
 
 struct collecting {
@@ -285,7 +310,7 @@ int graph_read(struct graph *out, struct view *v, const struct graph_query *q)
 	struct graph g = {0};
 	int rc;
 
-	if (q->by == GRAPH_WORKLOAD || q->filter || q->exact || brief)
+	if (q->by != GRAPH_GROUP || q->filter || q->exact || brief)
 		return read_flows(out, v, q);
 	rc = store_edges_read(v->txn, q->since_ns, q->until_ns, &g.edges, &g.n);
 	if (rc < 0)

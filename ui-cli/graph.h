@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Edges over a span: who talks to whom. Between groups and over long spans they are read as the engine folded them, by
- * the hour; over a short span, by workload or with a filter they are folded from the flows themselves, exactly.
+ * the hour; over a short span, by workload or address, or with a filter they are folded from the flows themselves,
+ * exactly.
  */
 #ifndef WEIR_UI_GRAPH_H
 #define WEIR_UI_GRAPH_H
@@ -13,7 +14,7 @@
 #include "ui-cli/filter.h"
 #include "ui-cli/view.h"
 
-enum graph_by { GRAPH_GROUP, GRAPH_WORKLOAD };
+enum graph_by { GRAPH_GROUP, GRAPH_WORKLOAD, GRAPH_ADDRESS };
 
 struct graph_query {
 	uint64_t since_ns, until_ns; /* 0: all */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * weir map: who talks to whom. The graph is read once, then handed to the writer of the form asked for; this file has the
- * verb, the text and JSON forms, and what all writers say alike.
+ * weir map: who talks to whom. The graph is read once, then handed to the writer of the form asked for; this file has
+ * the verb, the text and JSON forms, and what all writers say alike.
  */
 #include "config.h"
 #include "ui-cli/map.h"
@@ -20,6 +20,7 @@
 
 #define MAP_APPS_SHOWN 2
 #define MAP_PEERS_SHOWN 2
+#define MAP_BY_AUTO (GRAPH_ADDRESS + 1)
 
 /* Indexes of the applications, most frequent first; "Unknown" counts only where nothing else was seen. */
 static unsigned order_apps(const struct edge_agg *a, unsigned order[EDGE_APPS_MAX])
@@ -57,16 +58,21 @@ const char *map_apps(const struct edge_agg *a, char *out, size_t size)
 	return out;
 }
 
-static void note_peers(struct buf *b, const struct edge_agg *a)
+/* Names of the sample, and addresses where there is no name and they are wanted. */
+static void note_peers(struct buf *b, const struct edge_agg *a, bool addresses)
 {
+	unsigned shown = 0;
 	char addr[ADDR_STRLEN];
 
-	for (unsigned i = 0; i < a->n_peers && i < MAP_PEERS_SHOWN; i++) {
-		const char *name = a->peer[i].name[0] ? a->peer[i].name : addr_format(&a->peer[i].addr, addr);
+	for (unsigned i = 0; i < a->n_peers; i++) {
+		const char *name = a->peer[i].name[0] ? a->peer[i].name
+				   : addresses	      ? addr_format(&a->peer[i].addr, addr)
+						      : NULL;
 
-		buf_printf(b, "%s%s", i ? ", " : b->len ? "; " : "", name);
+		if (name && shown++ < MAP_PEERS_SHOWN)
+			buf_printf(b, "%s%s", shown > 1 ? ", " : b->len ? "; " : "", name);
 	}
-	if (a->n_peers > MAP_PEERS_SHOWN)
+	if (shown > MAP_PEERS_SHOWN)
 		buf_adds(b, ", ...");
 }
 
@@ -84,8 +90,7 @@ void map_note(struct buf *b, const struct edge *e)
 		if (a->unanswered)
 			buf_printf(b, "%s%" PRIu64 " unanswered", b->len ? ", " : "", a->unanswered);
 	}
-	if (strcmp(e->key.server, GROUP_WORLD) == 0 || strcmp(e->key.client, GROUP_WORLD) == 0)
-		note_peers(b, a);
+	note_peers(b, a, strcmp(e->key.server, GROUP_WORLD) == 0 || strcmp(e->key.client, GROUP_WORLD) == 0);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -142,9 +147,10 @@ static void text_row(struct table *t, const struct edge *e)
 
 int map_write_text(const struct map *m, FILE *out)
 {
-	static const struct table_column columns[] = {
-		{"CLIENT", false, true}, {"", false, false},      {"SERVER", false, true}, {"SERVICE", false, false},
-		{"APP", false, true},    {"FLOWS", true, false}, {"BYTES", true, false}, {"NOTE", false, true}};
+	static const struct table_column columns[] = {{"CLIENT", false, true, 0}, {"", false, false, 0},
+						      {"SERVER", false, true, 0}, {"SERVICE", false, false, 0},
+						      {"APP", false, true, 0},	  {"FLOWS", true, false, 0},
+						      {"BYTES", true, false, 0},  {"NOTE", false, true, 0}};
 	struct table *t = table_new(out, columns, sizeof(columns) / sizeof(columns[0]));
 	char edges[UNITS_STRLEN], nodes[UNITS_STRLEN];
 	const char **names = NULL;
@@ -161,7 +167,8 @@ int map_write_text(const struct map *m, FILE *out)
 	else
 		fprintf(out, "\n%s between %s, %s\n", units_plural(m->graph->n, "edge", "edges", edges),
 			m->by == GRAPH_GROUP ? units_plural(n, "group", "groups", nodes)
-					     : units_plural(n, "end", "ends", nodes), m->span);
+			: m->by == GRAPH_ADDRESS ? units_plural(n, "address", "addresses", nodes)
+						 : units_plural(n, "end", "ends", nodes), m->span);
 	if (m->loss[0]) {
 		table_print(out, TABLE_WARN, m->loss);
 		fputc('\n', out);
@@ -174,12 +181,13 @@ out:
 
 int map_write_json(const struct map *m, FILE *out)
 {
+	static const char *const ends[] = {"group", "workload", "ip"};
 	struct buf b = BUF_INIT;
 	int rc = 0;
 
 	for (size_t i = 0; i < m->graph->n && rc == 0; i++) {
 		buf_clear(&b);
-		rc = jsonl_line(&b, edge_json(&m->graph->edges[i], "edge", m->by == GRAPH_GROUP ? "group" : "workload"));
+		rc = jsonl_line(&b, edge_json(&m->graph->edges[i], "edge", ends[m->by]));
 		if (rc == 0)
 			fwrite(b.data, 1, b.len, out);
 	}
@@ -204,12 +212,20 @@ static int write_map(struct view *v, struct map *m, int format, const struct gra
 	return writers[format](m, stdout);
 }
 
+/* Groups, unless the store knows no workload that could be in one. */
+static enum graph_by by_itself(struct view *v)
+{
+	struct store_stats stats;
+
+	return store_stats(v->txn, &stats) == 0 && stats.workloads == 0 ? GRAPH_ADDRESS : GRAPH_GROUP;
+}
+
 int verb_map(int argc, char **argv)
 {
 	static const char *const formats[] = {"text", "json", "dot", "mermaid", "html", NULL};
-	static const char *const by[] = {"group", "workload", NULL};
+	static const char *const by[] = {"group", "workload", "address", "auto", NULL};
 	const char *dir = STATE_DIR_DEFAULT;
-	int format = 0, unit = GRAPH_GROUP, status, rc;
+	int format = 0, unit = MAP_BY_AUTO, status, rc;
 	struct graph_query q = {0};
 	const struct option_spec options[] = {
 		OPTION_STATE(&dir), OPTION_SINCE(&q.since_ns), OPTION_UNTIL(&q.until_ns),
@@ -217,8 +233,11 @@ int verb_map(int argc, char **argv)
 		OPTION_OUTPUT(&format, formats), OPTION_END};
 	const struct command c = {
 		.verb = "map", .usage = "[FILTER] [options]", .max_operands = -1, .options = options,
-		.about = "Who talks to whom, over what: one line for each client, server and service. world is every address that\n"
-			 "is no workload and not the host. An application in parentheses with a question mark is a guess by port.\n",
+		.about = "Who talks to whom, over what: one line for each client, server and service.\n"
+			 "world is every address that is no workload and not the host. An application in\n"
+			 "parentheses with a question mark is a guess by port. Where no workload is\n"
+			 "known at all, as in a capture file without --inventory, the ends are\n"
+			 "addresses.\n",
 		.examples = "  weir map\n"
 			    "  weir map --since -1h --by workload 'group == shop/web'\n"
 			    "  weir map -o dot | dot -Tsvg >map.svg\n"};
@@ -226,6 +245,7 @@ int verb_map(int argc, char **argv)
 	struct filter_error error;
 	struct operands rest;
 	struct graph g = {0};
+	struct map m = {.graph = &g};
 	struct view v;
 	char *text;
 
@@ -236,12 +256,11 @@ int verb_map(int argc, char **argv)
 	free(text);
 	if (status != VERB_DONE)
 		return status;
-	q.by = (enum graph_by)unit;
 	q.filter = filter;
 	status = view_open(&v, &c, dir);
 	if (status == VERB_DONE) {
-		struct map m = {.graph = &g, .by = q.by};
-
+		q.by = unit == MAP_BY_AUTO ? by_itself(&v) : (enum graph_by)unit;
+		m.by = q.by;
 		rc = graph_read(&g, &v, &q);
 		if (rc == 0)
 			rc = write_map(&v, &m, format, &q);

@@ -3,7 +3,7 @@
  * What storing a flow costs: puts N made-up flows in transactions of B as `weir read` does (no fsync), half of them
  * out of order as flows end in another order than they began, and reads them back by time, by address and by workload.
  *
- *   bench_store [N [B]]     defaults 200000 and 20000
+ *   bench_store [N [B [M]]]     defaults 200000 and 20000; M: size budget in MiB, to see what dropping costs
  */
 #include "config.h"
 
@@ -92,11 +92,57 @@ static void fill(struct store *s, uint64_t n, uint64_t batch, bool edges)
 	}
 }
 
+/* Two weeks of hours, each with the same thousand edges. */
+static void edges(struct store *s)
+{
+	struct edge_key key = {.server = "shop/db", .proto = 6, .port = 5432};
+	struct edge_agg agg = {.flows = 3, .answered = 3, .teaching = 3, .n_apps = 1, .n_exemplars = 3};
+	struct store_txn *t;
+	struct edge *e = NULL;
+	size_t n = 0;
+	double begin = cpu_s();
+
+	strcpy(agg.app[0].name, "Postgres");
+	for (uint64_t hour = 0; hour < 336; hour++) {
+		must(store_begin(&t, s, true), "begin");
+		for (unsigned i = 0; i < 1000; i++) {
+			snprintf(key.client, sizeof(key.client), "shop/client-%u", i);
+			agg.first_ns = agg.last_ns = HELP_EPOCH_NS + hour * 3600 * NS_PER_S;
+			must(store_edge_add(t, &key, &agg), "edge");
+		}
+		must(store_commit(t), "commit");
+	}
+	printf("%-28s %8.2f ms\n", "put 1000 edges, 336 hours", (cpu_s() - begin) * 1e3);
+	begin = cpu_s();
+	must(store_begin(&t, s, false), "begin");
+	must(store_edges_read(t, 0, 0, &e, &n), "edges");
+	store_abort(t);
+	printf("%-28s %8.2f ms, %zu edges\n", "read them", (cpu_s() - begin) * 1e3, n);
+	free(e);
+}
+
+static void reopen(const char *dir)
+{
+	double begin = cpu_s();
+	struct store_stats st;
+	struct store_txn *t;
+	struct store *s;
+
+	for (unsigned i = 0; i < 100; i++) {
+		must(store_open(&s, dir, STORE_READ, NULL), "open");
+		must(store_begin(&t, s, false), "begin");
+		must(store_stats(t, &st), "stats");
+		store_abort(t);
+		store_close(s);
+	}
+	printf("%-28s %8.3f ms\n", "open, stats, close", (cpu_s() - begin) * 10);
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t n = argc > 1 ? strtoull(argv[1], NULL, 0) : 200000;
 	uint64_t batch = argc > 2 ? strtoull(argv[2], NULL, 0) : 20000;
-	struct store_options o = {.no_sync = true};
+	struct store_options o = {.no_sync = true, .size_budget = argc > 3 ? strtoull(argv[3], NULL, 0) << 20 : 0};
 	struct flow_query q = {0};
 	struct store_stats st;
 	struct store_txn *t;
@@ -119,9 +165,9 @@ int main(int argc, char **argv)
 	store_abort(t);
 	snprintf(path, sizeof(path), "%s/weir.mdb", dir);
 	stat(path, &file);
-	printf("put %llu flows, batches of %llu: %.3f s CPU, %.0f flows/s, %.0f bytes a flow with indexes, file %lld kB\n",
+	printf("put %llu flows, batches of %llu: %.3f s CPU, %.0f flows/s, %.0f bytes a flow, file %lld kB\n",
 	       (unsigned long long)st.flows, (unsigned long long)batch, took, (double)n / took,
-	       (double)st.bytes_used / (double)n, (long long)file.st_size / 1024);
+	       (double)st.bytes_used / (double)st.flows, (long long)file.st_size / 1024);
 	walk(s, "walk all", &q);
 	q.newest_first = true;
 	walk(s, "walk all, newest first", &q);
@@ -132,7 +178,9 @@ int main(int argc, char **argv)
 	walk(s, "one server workload", &q);
 	q = (struct flow_query){.since_ns = f.start_ns, .until_ns = f.start_ns + NS_PER_S};
 	walk(s, "one second of all", &q);
+	edges(s);
 	store_close(s);
+	reopen(dir);
 	help_remove(dir);
 	return 0;
 }

@@ -3,13 +3,17 @@
 #include "config.h"
 #include "tests/unit/store_help.h"
 
+#include <errno.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/proto.h"
+#include "store/flows.h"
 
 char *help_dir(void)
 {
@@ -91,4 +95,128 @@ bool help_flow_equal(const struct flow_rec *a, const struct flow_rec *b)
 	buf_fini(&x);
 	buf_fini(&y);
 	return same;
+}
+
+static int count_flow(void *arg, const struct flow_rec *f)
+{
+	(void)f;
+	++*(uint64_t *)arg;
+	return 0;
+}
+
+/* Puts flows from..from+n-1 in one transaction; what commit or the first failure said. */
+int help_put_flows(struct store *s, uint64_t from, uint64_t n)
+{
+	struct store_txn *t;
+	struct flow_rec f;
+	int rc = store_begin(&t, s, true);
+
+	if (rc)
+		return rc;
+	for (uint64_t i = from; i < from + n && !rc; i++) {
+		help_flow(&f, i);
+		rc = store_flow_put(t, &f);
+	}
+	if (!rc)
+		return store_commit(t);
+	store_abort(t);
+	return rc;
+}
+
+/* All flows, by walking everything there is; negative errno when that fails. */
+int64_t help_count_flows(struct store *s)
+{
+	struct flow_query all = {0};
+	struct store_txn *t;
+	struct store_stats st;
+	uint64_t n = 0;
+	int rc = store_begin(&t, s, false);
+
+	if (rc)
+		return rc;
+	rc = store_stats(t, &st);
+	if (!rc)
+		rc = store_flow_walk(t, &all, count_flow, &n);
+	for (unsigned i = 1; i <= 20 && !rc; i++) {
+		struct flow_query q = {.workload = 1000 + 1 + i};
+		uint64_t ignored = 0;
+
+		rc = store_flow_walk(t, &q, count_flow, &ignored);
+	}
+	store_abort(t);
+	return rc ? rc : (int64_t)n;
+}
+
+int64_t help_open_and_count(const char *dir, enum store_mode mode)
+{
+	struct store *s;
+	int64_t n = store_open(&s, dir, mode, NULL);
+
+	if (n)
+		return n;
+	n = help_count_flows(s);
+	if (n >= 0 && mode == STORE_WRITE && help_put_flows(s, 1u << 20, 10) != 0)
+		n = -1;
+	store_close(s);
+	return n;
+}
+
+/* The same in a child; -1000 - signal when it died of one. */
+int64_t help_try_open(const char *dir, enum store_mode mode)
+{
+	int64_t n = -999;
+	int fd[2], status;
+	pid_t pid;
+
+	if (pipe(fd) < 0)
+		abort();
+	pid = fork();
+	if (pid == 0) {
+		n = help_open_and_count(dir, mode);
+		_exit(write(fd[1], &n, sizeof(n)) != sizeof(n));
+	}
+	close(fd[1]);
+	if (read(fd[0], &n, sizeof(n)) != sizeof(n))
+		n = -999;
+	close(fd[0]);
+	if (waitpid(pid, &status, 0) != pid)
+		return -999;
+	return WIFSIGNALED(status) ? -1000 - WTERMSIG(status) : n;
+}
+
+char *help_data_path(char out[300], const char *dir)
+{
+	snprintf(out, 300, "%s/weir.mdb", dir);
+	return out;
+}
+
+uint64_t help_file_size(const char *dir)
+{
+	char path[300];
+	struct stat st;
+
+	return stat(help_data_path(path, dir), &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+/* A whole file in memory, and back. */
+char *help_slurp(const char *dir, size_t *len)
+{
+	char path[300], *p;
+	FILE *f = fopen(help_data_path(path, dir), "rb");
+
+	*len = (size_t)help_file_size(dir);
+	p = malloc(*len + 1);
+	if (!f || !p || fread(p, 1, *len, f) != *len)
+		abort();
+	fclose(f);
+	return p;
+}
+
+void help_spill(const char *dir, const char *data, size_t len)
+{
+	char path[300];
+	FILE *f = fopen(help_data_path(path, dir), "wb");
+
+	if (!f || fwrite(data, 1, len, f) != len || fclose(f) != 0)
+		abort();
 }

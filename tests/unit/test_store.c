@@ -46,7 +46,8 @@ static void test_keys(void)
 	uint64_t seed = tap_seed();
 
 	for (unsigned i = 0; i < 2000; i++) {
-		uint64_t a = tap_random(&seed) >> tap_random(&seed) % 64, b = tap_random(&seed) >> tap_random(&seed) % 64;
+		uint64_t a = tap_random(&seed) >> tap_random(&seed) % 64;
+		uint64_t b = tap_random(&seed) >> tap_random(&seed) % 64;
 		uint8_t x[8], y[8];
 		int c;
 
@@ -346,7 +347,8 @@ static int sum_coverage(void *arg, const struct coverage_rec *c)
 
 static void test_coverage(void)
 {
-	struct coverage_rec c = {.start_ns = T0 + 1, .end_ns = T0 + NS_PER_S, .iface = 3, .iface_name = "br0", .received = 7};
+	struct coverage_rec c = {.start_ns = T0 + 1, .end_ns = T0 + NS_PER_S, .iface = 3, .iface_name = "br0",
+				 .received = 7};
 	struct coverage_rec sum = {0};
 
 	begin(true);

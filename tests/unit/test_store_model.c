@@ -55,7 +55,8 @@ static void model_copy(struct model *to, const struct model *from)
 	to->f = realloc(to->f, (from->n + 1) * sizeof(*to->f));
 	if (!to->f)
 		abort();
-	memcpy(to->f, from->f, from->n * sizeof(*to->f));
+	if (from->n)
+		memcpy(to->f, from->f, from->n * sizeof(*to->f));
 }
 
 static int by_start(const void *a, const void *b)

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The engine's heart with a real store: a conversation reported many times counts once (held against the same flows
+ * reported once), names that come late still count, a report that was held back does not undo a later one, conntrack's
+ * word turns a flow round and joins a published port, loss keeps flows from teaching.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/edge.h"
+#include "common/timefmt.h"
+#include "daemon/engine.h"
+#include "store/edges.h"
+#include "store/flows.h"
+#include "store/history.h"
+#include "store/identity.h"
+#include "tests/tap.h"
+
+#define T0 (1700000000ull * NS_PER_S)
+
+struct bench {
+	char dir[64];
+	struct store *store;
+	struct engine *engine;
+	uint64_t token; /* the last question */
+	unsigned asked;
+};
+
+static void on_ask(void *arg, const struct flow_rec *f, uint64_t token)
+{
+	struct bench *b = arg;
+
+	(void)f;
+	b->token = token;
+	b->asked++;
+}
+
+static void bench_init(struct bench *b, bool ask)
+{
+	const struct engine_options eo = {.live = true, .grace_ns = 2 * NS_PER_S, .ask = ask ? on_ask : NULL, .arg = b};
+	const struct store_options so = {.no_sync = true};
+
+	memset(b, 0, sizeof(*b));
+	snprintf(b->dir, sizeof(b->dir), "/tmp/weir-test-XXXXXX");
+	CHECK(mkdtemp(b->dir) != NULL);
+	CHECK_EQ(store_open(&b->store, b->dir, STORE_WRITE, &so), 0);
+	CHECK_EQ(engine_new(&b->engine, b->store, &eo), 0);
+}
+
+static void bench_fini(struct bench *b)
+{
+	static const char *const files[] = {"weir.mdb", "weir.mdb-lock"};
+	char path[128];
+
+	engine_free(b->engine);
+	store_close(b->store);
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/%s", b->dir, files[i]);
+		unlink(path);
+	}
+	rmdir(b->dir);
+}
+
+static struct addr addr_of(const char *text)
+{
+	struct addr a = {{0}};
+
+	CHECK_EQ(addr_parse(&a, text), 0);
+	return a;
+}
+
+static void up(struct bench *b, uint64_t id, const char *group, const char *address)
+{
+	struct workload w = {.id = id, .start_ns = T0 - 60 * NS_PER_S, .n_addrs = 1};
+
+	snprintf(w.name, sizeof(w.name), "w%llu", (unsigned long long)id);
+	snprintf(w.group, sizeof(w.group), "%s", group);
+	w.addrs[0] = addr_of(address);
+	engine_workload(b->engine, &w, false, w.start_ns);
+}
+
+static struct flow_rec flow(const char *client, const char *server, uint16_t cport, uint16_t sport, uint64_t start_ns)
+{
+	struct flow_rec f = {.proto = 6, .port = {cport, sport}, .start_ns = start_ns, .end_ns = start_ns + NS_PER_S,
+			     .direction = FLOW_DIR_SYN, .state = FLOW_STATE_CLOSED, .reason = FLOW_REASON_CLOSED, .iface = 2,
+			     .pkts = {6, 5}, .bytes = {600, 5000}, .app = "HTTP", .confidence = FLOW_CONF_DPI};
+
+	f.addr[0] = addr_of(client);
+	f.addr[1] = addr_of(server);
+	f.id = f.conv_id = flow_id(&f);
+	return f;
+}
+
+static void report(struct bench *b, const struct flow_rec *f, uint64_t now_ns)
+{
+	struct buf rec = BUF_INIT;
+
+	flow_encode(&rec, f);
+	CHECK_EQ(engine_flow(b->engine, rec.data, rec.len, now_ns), 0);
+	buf_fini(&rec);
+}
+
+/* All edges of the store. */
+static size_t edges_of(struct bench *b, struct edge **out)
+{
+	struct store_txn *t;
+	size_t n = 0;
+
+	*out = NULL;
+	CHECK_EQ(engine_commit(b->engine), 0);
+	CHECK_EQ(store_begin(&t, b->store, false), 0);
+	CHECK_EQ(store_edges_read(t, 0, 0, out, &n), 0);
+	store_abort(t);
+	return n;
+}
+
+static bool stored(struct bench *b, const struct flow_rec *f, struct flow_rec *out)
+{
+	struct store_txn *t;
+	int rc;
+
+	CHECK_EQ(engine_commit(b->engine), 0);
+	CHECK_EQ(store_begin(&t, b->store, false), 0);
+	rc = store_flow_get(t, f->start_ns, f->id, out);
+	out->attrs = NULL;
+	out->attrs_len = 0;
+	store_abort(t);
+	return rc == 0;
+}
+
+static void test_names_in_store(void)
+{
+	struct flow_rec f = flow("10.0.0.2", "10.0.0.3", 40000, 80, T0), got;
+	struct bench b;
+	struct edge *e;
+
+	bench_init(&b, false);
+	up(&b, 11, "shop/lb", "10.0.0.2");
+	up(&b, 12, "shop/web", "10.0.0.3");
+	report(&b, &f, T0);
+	CHECK(stored(&b, &f, &got));
+	CHECK_EQ(got.workload[0], 11);
+	CHECK_EQ(got.workload[1], 12);
+	CHECK_EQ(edges_of(&b, &e), 1);
+	CHECK_STR(e[0].key.client, "shop/lb");
+	CHECK_STR(e[0].key.server, "shop/web");
+	CHECK_EQ(e[0].key.port, 80);
+	CHECK_EQ(e[0].agg.teaching, 1);
+	free(e);
+	bench_fini(&b);
+}
+
+/* Random conversations, in one store reported again and again while they grow, in the other once at the end. */
+static void grow_and_report(struct bench *often, struct bench *once, uint64_t *seed, unsigned i)
+{
+	static const char *const hosts[] = {"10.0.0.2", "10.0.0.3", "10.0.0.4", "198.51.100.7"};
+	unsigned a = (unsigned)(tap_random(seed) % 4), z = (unsigned)(tap_random(seed) % 4), reports = (unsigned)(tap_random(seed) % 6);
+	struct flow_rec f = flow(hosts[a], hosts[z == a ? (z + 1) % 4 : z], (uint16_t)(20000 + i), (uint16_t)(80 + tap_random(seed) % 3),
+				 T0 + i * NS_PER_S);
+	bool answered = tap_random(seed) % 4 != 0, refused = !answered && tap_random(seed) % 2;
+
+	f.pkts[0] = 1;
+	f.pkts[1] = 0;
+	f.bytes[0] = 60;
+	f.bytes[1] = 0;
+	f.state = FLOW_STATE_NEW;
+	strcpy(f.app, "Unknown");
+	f.confidence = FLOW_CONF_UNKNOWN;
+	for (unsigned r = 0; r < reports; r++) {
+		f.reason = FLOW_REASON_ACTIVE;
+		report(often, &f, T0);
+		f.end_ns += NS_PER_S;
+		f.pkts[0] += tap_random(seed) % 5;
+		f.bytes[0] += tap_random(seed) % 5000;
+		if (answered) {
+			f.state = FLOW_STATE_ESTABLISHED;
+			f.pkts[1] += 1 + tap_random(seed) % 5;
+			f.bytes[1] += tap_random(seed) % 90000;
+		}
+		if (answered && tap_random(seed) % 2)
+			strcpy(f.app, "HTTP");
+	}
+	f.reason = FLOW_REASON_CLOSED;
+	f.state = refused ? FLOW_STATE_REFUSED : answered ? FLOW_STATE_CLOSED : FLOW_STATE_NEW;
+	f.pkts[1] += answered || refused;
+	report(often, &f, T0);
+	report(once, &f, T0);
+	if (tap_random(seed) % 10 == 0)
+		CHECK_EQ(engine_commit(often->engine), 0);
+}
+
+static void test_counts_once(void)
+{
+	uint64_t seed = tap_seed();
+	struct bench often, once;
+	struct edge *x, *y;
+	size_t n, m;
+
+	bench_init(&often, false);
+	bench_init(&once, false);
+	for (unsigned i = 0; i < 3; i++) {
+		static const char *const hosts[] = {"10.0.0.2", "10.0.0.3", "10.0.0.4"}, *const groups[] = {"a", "b", "c"};
+
+		up(&often, 20 + i, groups[i], hosts[i]);
+		up(&once, 20 + i, groups[i], hosts[i]);
+	}
+	for (unsigned i = 0; i < 2000; i++)
+		grow_and_report(&often, &once, &seed, i);
+	n = edges_of(&often, &x);
+	m = edges_of(&once, &y);
+	CHECK_EQ(n, m);
+	for (size_t i = 0; i < n && i < m; i++) {
+		CHECK_EQ(edge_key_cmp(&x[i].key, &y[i].key), 0);
+		CHECK_EQ(x[i].agg.flows, y[i].agg.flows);
+		CHECK_EQ(x[i].agg.answered, y[i].agg.answered);
+		CHECK_EQ(x[i].agg.teaching, y[i].agg.teaching);
+		CHECK_EQ(x[i].agg.refused, y[i].agg.refused);
+		CHECK_EQ(x[i].agg.unanswered, y[i].agg.unanswered);
+		CHECK_EQ(x[i].agg.pkts[0], y[i].agg.pkts[0]);
+		CHECK_EQ(x[i].agg.pkts[1], y[i].agg.pkts[1]);
+		CHECK_EQ(x[i].agg.bytes[0], y[i].agg.bytes[0]);
+		CHECK_EQ(x[i].agg.bytes[1], y[i].agg.bytes[1]);
+		CHECK_EQ(x[i].agg.last_ns, y[i].agg.last_ns);
+	}
+	free(x);
+	free(y);
+	bench_fini(&often);
+	bench_fini(&once);
+}
+
+static void test_late_name(void)
+{
+	struct flow_rec f = flow("10.0.0.2", "10.0.0.9", 40000, 80, T0), grown = f, got;
+	struct engine_stats s;
+	struct bench b;
+
+	bench_init(&b, false);
+	up(&b, 11, "shop/lb", "10.0.0.2");
+	f.reason = FLOW_REASON_ACTIVE;
+	report(&b, &f, T0);
+	engine_stats(b.engine, &s);
+	CHECK_EQ(s.held, 1);
+	CHECK(!stored(&b, &f, &got));
+	/* The name comes; a later report overtakes the one that waits. */
+	up(&b, 12, "shop/web", "10.0.0.9");
+	grown.pkts[0] += 100;
+	report(&b, &grown, T0 + NS_PER_S);
+	CHECK(stored(&b, &f, &got));
+	CHECK_EQ(got.workload[1], 12);
+	engine_release(b.engine, T0 + 3 * NS_PER_S, false);
+	CHECK(stored(&b, &f, &got));
+	CHECK_EQ(got.pkts[0], grown.pkts[0]); /* not undone */
+	engine_stats(b.engine, &s);
+	CHECK_EQ(s.held, 0);
+	CHECK_EQ(s.flows, 1);
+	/* Nobody ever tells of it: it is kept without a name when the wait is over, not before. */
+	f = flow("10.0.0.2", "10.0.0.77", 40001, 80, T0);
+	report(&b, &f, T0);
+	engine_release(b.engine, T0 + NS_PER_S, false);
+	CHECK(!stored(&b, &f, &got));
+	engine_release(b.engine, T0 + 2 * NS_PER_S, false);
+	CHECK(stored(&b, &f, &got));
+	CHECK_EQ(got.workload[1], 0);
+	bench_fini(&b);
+}
+
+static void test_origin(void)
+{
+	struct flow_rec f = flow("10.0.0.3", "198.51.100.7", 80, 50000, T0), got; /* seen from the middle: server first */
+	struct engine_origin o = {.known = true, .first_began = false};
+	struct bench b;
+
+	bench_init(&b, true);
+	up(&b, 12, "shop/web", "10.0.0.3");
+	f.direction = FLOW_DIR_UNKNOWN;
+	f.reason = FLOW_REASON_ACTIVE;
+	report(&b, &f, T0);
+	CHECK_EQ(b.asked, 1);
+	CHECK(!stored(&b, &f, &got));
+	o.orig_addr = addr_of("192.0.2.1");
+	o.orig_port = 8080;
+	o.server = addr_of("10.0.0.3");
+	o.server_port = 80;
+	engine_origin(b.engine, b.token + 5, &o); /* somebody else's */
+	CHECK(!stored(&b, &f, &got));
+	engine_origin(b.engine, b.token, &o);
+	CHECK(stored(&b, &f, &got));
+	CHECK_EQ(got.direction, FLOW_DIR_CONNTRACK);
+	CHECK(addr_equal(&got.addr[1], &o.server) && got.port[1] == 80 && got.pkts[1] == 6);
+	CHECK(addr_equal(&got.nat_addr, &o.orig_addr) && got.nat_port == 8080);
+	/* The next report of it knows without asking. */
+	f.pkts[0] = 50;
+	f.reason = FLOW_REASON_CLOSED;
+	report(&b, &f, T0);
+	CHECK_EQ(b.asked, 1);
+	CHECK(stored(&b, &f, &got));
+	CHECK_EQ(got.direction, FLOW_DIR_CONNTRACK);
+	CHECK_EQ(got.pkts[1], 50);
+	/* The view from before DNAT is dropped where the server's own view is kept. */
+	f = flow("10.0.0.3", "192.0.2.1", 41000, 8080, T0);
+	o.first_began = true;
+	report(&b, &f, T0);
+	CHECK_EQ(b.asked, 2);
+	engine_origin(b.engine, b.token, &o);
+	engine_release(b.engine, T0 + 60 * NS_PER_S, true);
+	CHECK(!stored(&b, &f, &got));
+	bench_fini(&b);
+}
+
+static void test_loss(void)
+{
+	struct coverage_rec c = {.start_ns = T0, .end_ns = T0 + 10 * NS_PER_S, .iface = 2, .iface_name = "br0", .received = 10,
+				 .lost_kernel = 3};
+	struct flow_rec during = flow("10.0.0.2", "10.0.0.3", 40000, 80, T0 + 5 * NS_PER_S),
+			after = flow("10.0.0.2", "10.0.0.3", 40001, 80, T0 + 20 * NS_PER_S), other = during;
+	const struct coverage_rec *sums;
+	struct engine_stats s;
+	struct bench b;
+	struct edge *e;
+
+	bench_init(&b, false);
+	up(&b, 11, "a", "10.0.0.2");
+	up(&b, 12, "b", "10.0.0.3");
+	CHECK_EQ(engine_coverage(b.engine, &c), 0);
+	report(&b, &during, T0);
+	report(&b, &after, T0);
+	other.port[0] = 40002; /* another interface lost nothing */
+	other.iface = 3;
+	other.id = other.conv_id = flow_id(&other);
+	report(&b, &other, T0);
+	CHECK_EQ(edges_of(&b, &e), 1);
+	CHECK_EQ(e[0].agg.flows, 3);
+	CHECK_EQ(e[0].agg.teaching, 2);
+	free(e);
+	CHECK(engine_ifaces(b.engine, &sums) >= 1 && sums[0].lost_kernel == 3);
+	CHECK(engine_flow(b.engine, "garbage", 7, T0) < 0);
+	engine_stats(b.engine, &s);
+	CHECK_EQ(s.bad_records, 1);
+	CHECK_EQ(s.lost, 3);
+	bench_fini(&b);
+}
+
+static void test_settled(void)
+{
+	struct addr_interval i;
+	struct store_txn *t;
+	struct workload w;
+	struct bench b;
+
+	bench_init(&b, false);
+	up(&b, 11, "a", "10.0.0.2");
+	up(&b, 12, "b", "10.0.0.3");
+	CHECK_EQ(engine_commit(b.engine), 0);
+	/* The daemon starts again; only one of the two is still there. */
+	names_down(engine_names(b.engine), 11, T0);
+	engine_settled(b.engine, T0);
+	CHECK_EQ(engine_commit(b.engine), 0);
+	CHECK_EQ(store_begin(&t, b.store, false), 0);
+	CHECK_EQ(store_workload_get(t, 11, &w), 0);
+	CHECK_EQ(w.end_ns, T0);
+	CHECK_EQ(store_workload_get(t, 12, &w), 0);
+	CHECK_EQ(w.end_ns, 0);
+	{
+		struct addr a = addr_of("10.0.0.2");
+
+		CHECK_EQ(store_addr_who(t, &a, T0 - NS_PER_S, 0, &i), 0);
+		CHECK_EQ(store_addr_who(t, &a, T0 + NS_PER_S, 0, &i), -ENOENT);
+	}
+	store_abort(t);
+	bench_fini(&b);
+}
+
+int main(void)
+{
+	test_names_in_store();
+	test_counts_once();
+	test_late_name();
+	test_origin();
+	test_loss();
+	test_settled();
+	return tap_done();
+}
