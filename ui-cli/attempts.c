@@ -72,7 +72,9 @@ int attempts_print_table(struct view *v, uint64_t since_ns, uint64_t until_ns, u
 		return -ENOMEM;
 	rc = store_attempts_walk(v->txn, since_ns, until_ns, on_row, &p);
 	if (rc == 0 && table_rows(p.table)) {
-		printf("\n%" PRIu64 " more attempts that nobody answered, folded since there were too many at a time:\n\n", p.count);
+		printf("\n%" PRIu64
+		       " more attempts that nobody answered, folded since there were too many at a time:\n\n",
+		       p.count);
 		table_flush(p.table);
 	}
 	table_free(p.table);

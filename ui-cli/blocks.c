@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * weir blocks: what was refused, or would have been, by name, with how often and why. A scan of a thousand ports between
- * the same two ends is one row with a list of services, not a thousand; JSON has every service. With -f, what is new.
+ * weir blocks: what was refused, or would have been, by name, with how often and why. A scan of a thousand ports
+ * between the same two ends is one row with a list of services, not a thousand; JSON has every service. With -f, what
+ * is new.
  */
 #include "config.h"
 
@@ -35,9 +36,10 @@ struct listing {
 	bool json, follow, brief;
 };
 
-static const struct table_column columns[] = {
-	{"VERDICT", false, false, 11}, {"SOURCE", false, true, 20}, {"", false, false, 2},     {"DESTINATION", false, true, 20},
-	{"SERVICE", false, false, 12}, {"COUNT", true, false, 6},   {"FIRST", false, false, 8}, {"LAST", false, false, 8}};
+static const struct table_column columns[] = {{"VERDICT", false, false, 11}, {"SOURCE", false, true, 20},
+					      {"", false, false, 2},	     {"DESTINATION", false, true, 20},
+					      {"SERVICE", false, false, 12}, {"COUNT", true, false, 6},
+					      {"FIRST", false, false, 8},    {"LAST", false, false, 8}};
 
 /* The lines of the explanation; the first, the verdict, is what the row says already. */
 static void print_why(struct listing *l, const struct refusal *r)
@@ -56,8 +58,8 @@ static void print_why(struct listing *l, const struct refusal *r)
 	buf_fini(&b);
 }
 
-static void print_row(struct listing *l, const struct refusal *r, const char *service, uint64_t count, uint64_t first_ns,
-		      uint64_t last_ns)
+static void print_row(struct listing *l, const struct refusal *r, const char *service, uint64_t count,
+		      uint64_t first_ns, uint64_t last_ns)
 {
 	char text[UNITS_STRLEN];
 
@@ -119,8 +121,8 @@ static size_t print_table(struct listing *l, const struct refusals *r)
 
 			if (one->fresh == 0)
 				continue;
-			print_row(l, one, units_service(one->v.proto, one->v.dst_port, service), one->fresh, one->v.first_ns,
-				  one->v.last_ns);
+			print_row(l, one, units_service(one->v.proto, one->v.dst_port, service), one->fresh,
+				  one->v.first_ns, one->v.last_ns);
 			print_why(l, one);
 			shown++;
 		}
@@ -286,8 +288,9 @@ int verb_blocks(int argc, char **argv)
 		OPTION_OUTPUT(&format, formats), OPTION_END};
 	const struct command c = {
 		.verb = "blocks", .usage = "[options]", .options = options,
-		.about = "What was refused (block), or would have been if its group were at stage enforce (would-block), by name, and why:\n"
-			 "the nearest rule, what did not fit, the smallest edit that would allow it. Counts are the kernel's own.\n",
+		.about = "What was refused (block), or would have been if its group were at stage\n"
+			 "enforce (would-block), by name, and why: the nearest rule, what did not fit,\n"
+			 "the smallest edit that would allow it. Counts are the kernel's own.\n",
 		.examples = "  weir blocks --since -1h\n"
 			    "  weir blocks -f\n"
 			    "  weir blocks -o json | jq -r '.explanation.edit'\n"};

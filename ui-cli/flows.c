@@ -32,9 +32,10 @@ enum { OUT_TABLE, OUT_JSON, OUT_CSV };
 static const char *const formats[] = {"table", "json", "csv", NULL};
 
 static const struct table_column columns[] = {
-	{"TIME", false, false, 12},    {"CLIENT", false, true, 20}, {"", false, false, 2},       {"SERVER", false, true, 20},
-	{"SERVICE", false, false, 12}, {"APP", false, true, 14},    {"STATE", false, false, 11}, {"PKTS", true, false, 6},
-	{"BYTES", true, false, 7},     {"LASTED", true, false, 6},  {"NAME", false, true, 0},
+	{"TIME", false, false, 12},  {"CLIENT", false, true, 20},   {"", false, false, 2},
+	{"SERVER", false, true, 20}, {"SERVICE", false, false, 12}, {"APP", false, true, 14},
+	{"STATE", false, false, 11}, {"PKTS", true, false, 6},	    {"BYTES", true, false, 7},
+	{"LASTED", true, false, 6},  {"NAME", false, true, 0},
 };
 #define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
@@ -278,10 +279,11 @@ int verb_flows(int argc, char **argv)
 		OPTION_OUTPUT(&l.format, formats), OPTION_END};
 	const struct command c = {
 		.verb = "flows", .usage = "[FILTER] [options]", .max_operands = -1, .options = options,
-		.about = "Conversations in the store, by their start. CLIENT -> SERVER is as the conversation was begun; -- means\n"
-			 "that weir does not know who began it. An application in parentheses with a question mark is a guess by\n"
-			 "port or address, not seen in the payload. FILTER is pcap-filter syntax over flows, and terms such as\n"
-			 "src.group == shop/web (man weir, FILTER).\n",
+		.about = "Conversations in the store, by their start. CLIENT -> SERVER is as the\n"
+			 "conversation was begun; -- means that weir does not know who began it. An\n"
+			 "application in parentheses with a question mark is a guess by port or address,\n"
+			 "not seen in the payload. FILTER is pcap-filter syntax over flows, and terms\n"
+			 "such as src.group == shop/web (man weir, FILTER).\n",
 		.examples = "  weir flows --since -10m\n"
 			    "  weir flows -f 'src.group == shop/web and not port 53'\n"
 			    "  weir flows -o json 'host 10.0.3.7 and bytes > 10k' | jq .app.proto\n"};

@@ -115,11 +115,12 @@ static void swap(uint64_t v[2])
 }
 
 /* Only an edge with world keeps addresses, those of the world's end; an edge of addresses keeps the server's name. */
-static void choose_peer(struct edge_agg *a, const struct edge_key *key, const struct flow_rec *f, const struct output_end *end,
-			unsigned server)
+static void choose_peer(struct edge_agg *a, const struct edge_key *key, const struct flow_rec *f,
+			const struct output_end *end, unsigned server)
 {
 	bool world = strcmp(key->server, GROUP_WORLD) == 0 || strcmp(key->client, GROUP_WORLD) == 0;
-	unsigned outside = strcmp(key->client, GROUP_WORLD) == 0 && strcmp(key->server, GROUP_WORLD) != 0 ? !server : server;
+	bool from_world = strcmp(key->client, GROUP_WORLD) == 0 && strcmp(key->server, GROUP_WORLD) != 0;
+	unsigned outside = from_world ? !server : server;
 
 	a->peer[0].addr = f->addr[outside];
 	if (outside != server)

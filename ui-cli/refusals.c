@@ -131,10 +131,12 @@ void refusals_fini(struct refusals *r)
 void refusals_compare(struct refusals *now, const struct refusals *before)
 {
 	for (size_t i = 0; i < now->n; i++) {
-		const struct refusal *old = before->n ? bsearch(&now->list[i], before->list, before->n, sizeof(*before->list),
-								compare) : NULL;
-		uint64_t told = old ? old->v.count : 0;
+		const struct refusal *old = NULL;
+		uint64_t told;
 
+		if (before->n)
+			old = bsearch(&now->list[i], before->list, before->n, sizeof(*before->list), compare);
+		told = old ? old->v.count : 0;
 		now->list[i].fresh = now->list[i].v.count > told ? now->list[i].v.count - told : 0;
 	}
 }

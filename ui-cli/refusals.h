@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Refusals from the store, added up: who was, or would have been, refused what, how often, and why. The store keeps them
- * by ten minutes; here they are one entry for each pair of ends, service, list and generation.
+ * Refusals from the store, added up: who was, or would have been, refused what, how often, and why. The store keeps
+ * them by ten minutes; here they are one entry for each pair of ends, service, list and generation.
  */
 #ifndef WEIR_UI_REFUSALS_H
 #define WEIR_UI_REFUSALS_H

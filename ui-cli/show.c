@@ -25,7 +25,8 @@ const char *show_app(const char *app, unsigned confidence, char *out, size_t siz
 
 const char *show_flow_name(const struct flow_rec *f, char *out, size_t size)
 {
-	static const enum flow_attr order[] = {FLOW_ATTR_SNI, FLOW_ATTR_HTTP_HOST, FLOW_ATTR_DNS_QUERY, FLOW_ATTR_HOSTNAME};
+	static const enum flow_attr order[] = {FLOW_ATTR_SNI, FLOW_ATTR_HTTP_HOST, FLOW_ATTR_DNS_QUERY,
+					       FLOW_ATTR_HOSTNAME};
 
 	struct addr a;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Tables for people. Columns align over the first rows (all, unless there are very many), numbers to the right; on a
- * terminal the table is made to fit, by cutting the columns that may be cut, widest first; elsewhere nothing is ever cut.
- * Colour only on a terminal, and not where NO_COLOR is set (https://no-color.org).
+ * terminal the table is made to fit, by cutting the columns that may be cut, widest first; elsewhere nothing is ever
+ * cut. Colour only on a terminal, and not where NO_COLOR is set (https://no-color.org).
  *
  * Names and payload text come from outside: a control character never reaches the terminal.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * weir top: the busiest edges now. The store has totals for each conversation, renewed every few seconds while it goes on;
- * what an edge carried between two looks is the growth of its conversations, remembered by record id. Plain ANSI: the
- * screen is drawn anew at each look, and given back as it was at the end.
+ * weir top: the busiest edges now. The store has totals for each conversation, renewed every few seconds while it goes
+ * on; what an edge carried between two looks is the growth of its conversations, remembered by record id. Plain ANSI:
+ * the screen is drawn anew at each look, and given back as it was at the end.
  */
 #include "config.h"
 
@@ -136,8 +136,9 @@ static void rate(struct table *t, uint64_t bytes, double seconds)
 static void draw(struct top *t, uint64_t now_ns)
 {
 	static const struct table_column columns[] = {
-		{"CLIENT", false, true, 0}, {"", false, false, 0},    {"SERVER", false, true, 0}, {"SERVICE", false, false, 0}, {"APP", false, true, 0},
-		{"TO SERVER", true, false, 0}, {"TO CLIENT", true, false, 0}, {"PACKETS/S", true, false, 0}, {"NEW FLOWS", true, false, 0}};
+		{"CLIENT", false, true, 0},    {"", false, false, 0},	      {"SERVER", false, true, 0},
+		{"SERVICE", false, false, 0},  {"APP", false, true, 0},	      {"TO SERVER", true, false, 0},
+		{"TO CLIENT", true, false, 0}, {"PACKETS/S", true, false, 0}, {"NEW FLOWS", true, false, 0}};
 	double seconds = (double)(now_ns - t->last_ns) / 1e9;
 	struct table *table = table_new(stdout, columns, sizeof(columns) / sizeof(columns[0]));
 	size_t fit = rows_that_fit();

@@ -22,8 +22,9 @@
 #define LOSSY "@@"
 #define NARROW "@narrow" /* a policy that allows less than what was seen */
 #define BROKEN "@broken"
+#define TYPO "@typo" /* a peer that nobody has seen */
 
-static char top[512], shop[600], lossy[600], narrow[600], broken[600];
+static char top[512], shop[600], lossy[600], narrow[600], broken[600], typo[600];
 
 static const char narrow_text[] =
 	"weir: 1\n"
@@ -86,8 +87,10 @@ static const struct {
 	{"learn.json", 0, {"learn", "--state", SHOP, "-o", "json"}},
 	{"backtest.txt", 3, {"learn", "--state", SHOP, "--backtest"}},
 	{"policy_generate.yaml", 0, {"policy", "generate", "--state", SHOP}},
-	{"policy_check.txt", 3, {"policy", "check", NARROW}},
-	{"policy_check_bad.txt", 1, {"policy", "check", BROKEN}},
+	{"policy_check.txt", 3, {"policy", "check", NARROW, "--state", SHOP}},
+	{"policy_check_typo.txt", 3, {"policy", "check", TYPO, "--state", SHOP}},
+	{NULL, 0, {"policy", "check", TYPO, "--state", "/nonexistent"}}, /* nobody knows better */
+	{"policy_check_bad.txt", 1, {"policy", "check", BROKEN, "--state", SHOP}},
 	{"policy_diff.txt", 3, {"policy", "diff", "--state", SHOP, NARROW}},
 	{"policy_diff.json", 3, {"policy", "diff", "--state", SHOP, NARROW, "-o", "json"}},
 	{"plan.txt", 3, {"plan", "--state", SHOP, NARROW, "--since", "2020-01-01T00:00:00Z"}},
@@ -116,13 +119,20 @@ static const struct {
 	{NULL, 0, {"help", "policy", "generate"}},
 	{NULL, 2, {"help", "nothing"}},
 };
+static const char typo_text[] =
+	"weir: 1\n"
+	"policy:\n"
+	"  shop/db:\n"
+	"    stage: observe\n"
+	"    inbound:\n"
+	"      - {from: shop/wep, ports: [5432/tcp]}\n";
 
 /* What an argument of the table stands for. */
 static const char *stands_for(const char *arg)
 {
 	static const struct {
 		const char *sign, *value;
-	} signs[] = {{SHOP, shop}, {LOSSY, lossy}, {NARROW, narrow}, {BROKEN, broken}};
+	} signs[] = {{SHOP, shop}, {LOSSY, lossy}, {NARROW, narrow}, {BROKEN, broken}, {TYPO, typo}};
 
 	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
 		if (strcmp(signs[i].sign, arg) == 0)
@@ -291,6 +301,7 @@ int main(void)
 	CHECK_EQ(shop_make(lossy, 1), 0);
 	write_file(narrow, "narrow.yaml", narrow_text);
 	write_file(broken, "broken.yaml", broken_text);
+	write_file(typo, "typo.yaml", typo_text);
 	test_runs();
 	test_nearest();
 	test_merge();
