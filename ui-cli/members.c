@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Workloads by group: see members.h. A sorted list of the groups of all live workloads, in which equal ones are counted. */
+/* Workloads by group: see members.h. A sorted list of the groups of all live workloads, in which equal ones are
+ * counted. */
 #include "config.h"
 #include "ui-cli/members.h"
 
