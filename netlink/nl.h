@@ -23,7 +23,7 @@ struct nl; /* one socket */
 int nl_open(struct nl **out, int bus);
 void nl_close(struct nl *s); /* NULL is fine */
 int nl_fd(const struct nl *s);
-uint32_t nl_port(const struct nl *s); /* our address; the kernel puts it into the nlmsg_pid of notices about our changes */
+uint32_t nl_port(const struct nl *s); /* our address: what the kernel tells of our changes has it as nlmsg_pid */
 int nl_join(struct nl *s, unsigned group); /* a multicast group by number (RTNLGRP_LINK, NFNLGRP_NFTABLES) */
 /* Receive buffer in bytes, past the host's limit where CAP_NET_ADMIN allows. Best effort. */
 void nl_set_rcvbuf(struct nl *s, unsigned bytes);

@@ -192,11 +192,13 @@ int nft_bridge_hook(struct nft *n, uint32_t ifindex, const char *name, char *err
 
 	error[0] = '\0';
 	if (n->about.generation == 0) {
-		snprintf(error, NFT_ERROR_STRLEN, "bridge %s: there is no table to remember its settings in; apply first", name);
+		snprintf(error, NFT_ERROR_STRLEN,
+			 "bridge %s: there is no table to remember its settings in; apply first", name);
 		return -ENOENT;
 	}
 	if (all4 == -ENOENT) {
-		snprintf(error, NFT_ERROR_STRLEN, "bridge %s: the kernel cannot filter bridged frames; modprobe br_netfilter", name);
+		snprintf(error, NFT_ERROR_STRLEN,
+			 "bridge %s: the kernel cannot filter bridged frames; modprobe br_netfilter", name);
 		return -EOPNOTSUPP;
 	}
 	rc = nl_open(&route, NETLINK_ROUTE);
@@ -234,7 +236,8 @@ int nft_bridge_restore_all(struct nft *n, char *error)
 			one = set(route, b->ifindex, b->was4, b->was6);
 		if (one < 0 && one != -ENODEV && first == 0) {
 			first = one;
-			snprintf(error, NFT_ERROR_STRLEN, "bridge %s: restoring nf_call_iptables: %s", b->name, strerror(-one));
+			snprintf(error, NFT_ERROR_STRLEN, "bridge %s: restoring nf_call_iptables: %s", b->name,
+				 strerror(-one));
 		}
 	}
 	nl_close(route);

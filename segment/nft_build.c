@@ -296,8 +296,8 @@ static int build_miss(const struct list *l)
 	return nft_rule_finish(&b, 0, NFT_TAG_NONE, comment);
 }
 
-static int build_list(struct nft_model *m, const struct ruleset *rs, const struct nft_roles *roles, const struct nft_role *role,
-		      bool in)
+static int build_list(struct nft_model *m, const struct ruleset *rs, const struct nft_roles *roles,
+		      const struct nft_role *role, bool in)
 {
 	struct list l = {.roles = roles, .role = role, .in = in};
 	int group = ruleset_find_group(rs, role->group), rc = 0;
@@ -334,8 +334,8 @@ static int build_peer_sets(struct nft_model *m, const struct nft_role *role)
 	return 0;
 }
 
-int nft_build(struct nft_model *m, const struct ruleset *rs, const struct nft_roles *roles, const struct nft_about *about,
-	      uint16_t log_group)
+int nft_build(struct nft_model *m, const struct ruleset *rs, const struct nft_roles *roles,
+	      const struct nft_about *about, uint16_t log_group)
 {
 	int rc = nft_build_fixed(m, about, log_group);
 

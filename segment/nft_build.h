@@ -55,8 +55,8 @@ void nft_roles_fini(struct nft_roles *r);
 const struct nft_role *nft_roles_find(const struct nft_roles *r, const char *group);
 
 /* Chains and sets, the latter without elements; m must be empty and is sorted afterwards. 0 or -ENOMEM. */
-int nft_build(struct nft_model *m, const struct ruleset *rs, const struct nft_roles *roles, const struct nft_about *about,
-	      uint16_t log_group);
+int nft_build(struct nft_model *m, const struct ruleset *rs, const struct nft_roles *roles,
+	      const struct nft_about *about, uint16_t log_group);
 /* The part that is the same for every ruleset (nft_fixed.c). */
 int nft_build_fixed(struct nft_model *m, const struct nft_about *about, uint16_t log_group);
 struct nft_set *nft_build_set(struct nft_model *m, const char *base, const char *suffix, const struct nft_shape *shape,

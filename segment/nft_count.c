@@ -189,7 +189,7 @@ int nft_poll_counters(struct nft *n, uint64_t now_ns, const struct nft_events *e
 		p.before = &n->seen[i];
 		p.next = (struct nft_seen_table){NULL, 0, 0};
 		rc = nft_read_elems(n->nl, p.set->name, on_miss, &p);
-		if (rc == -EINTR) /* the table changed meanwhile: what was read is true, the rest comes with the next poll */
+		if (rc == -EINTR) /* the table changed meanwhile: what was read is true, the rest comes next time */
 			rc = 0;
 		else if (rc == 0) {
 			free(n->seen[i].v);

@@ -52,7 +52,8 @@ static void diff_elems(struct nft_change *c, const struct nft_set *held, const s
 	for (size_t i = 0; held && i < held->n_elems; i++) {
 		const struct nft_elem *w = nft_set_find(wanted, held->elems[i].key);
 
-		if (!w || !nft_elem_same(&held->elems[i], w) || (held->elems[i].timeout_ms == 0) != (w->timeout_ms == 0))
+		if (!w || !nft_elem_same(&held->elems[i], w) ||
+		    (held->elems[i].timeout_ms == 0) != (w->timeout_ms == 0))
 			del[n_del++] = held->elems[i];
 	}
 	for (size_t i = 0; i < wanted->n_elems; i++) {

@@ -5,6 +5,7 @@
 #include "netlink/nl.h"
 #include "segment/nft.h"
 #include "segment/nft_build.h"
+#include "segment/nft_send.h"
 
 struct nft_answerer;
 
@@ -63,11 +64,22 @@ bool nft_is_armed(const struct nft_about *about, uint64_t *timeout_ms);
 int nft_sync(struct nft *n, size_t *changed, char *error);
 /* Position of the address in members, or -1. */
 long nft_member_find(const struct nft *n, const struct addr *a);
+/* Sorted copy; of two entries for one address the later one holds. 0 or -ENOMEM. */
+int nft_members_copy(struct nft_member **out, size_t *n_out, const struct nft_member *m, size_t n);
+int nft_members_put(struct nft *n, const struct nft_member *m); /* in the handle only. 0 or -ENOMEM */
 const char *nft_member_group(const struct nft *n, const struct addr *a); /* "" when it is no workload */
 
 /* The bridges' elements into a model that was built; and back from one that was read. */
 int nft_bridges_build(struct nft_model *m, const struct nft *n);
 int nft_bridges_read(struct nft *n, const struct nft_model *held);
+
+/* An nft_elem_fn that puts one element into a transaction. */
+struct nft_one {
+	struct nft_change c;
+	bool add;
+};
+int nft_change_elem(void *arg, const char *set, const void *key, size_t key_len, const char *target,
+		    const char *note, uint64_t timeout_ms);
 
 int nft_log_open(struct nft *n, char *error);
 int nft_log_dispatch(struct nft *n, uint64_t now_ns, const struct nft_events *ev);

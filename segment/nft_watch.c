@@ -17,7 +17,8 @@
 #include "common/timefmt.h"
 #include "segment/nft_impl.h"
 
-#define TABLE_ATTR 1 /* the table's name: NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE, ... alike */
+#define TABLE_ATTR                                                                                                     \
+	1 /* the table's name: NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE, ... alike */
 #define RCVBUF (4u << 20)
 
 int nft_watch_open(struct nft *n, char *error)
@@ -91,7 +92,8 @@ static int on_notice(void *arg, const struct nlmsghdr *h)
 		return 0;
 	}
 	nl_attrs(tb, TABLE_ATTR, h, sizeof(*g));
-	if (g->nfgen_family != NFPROTO_INET || strcmp(nl_attr_str(tb[TABLE_ATTR], table, sizeof(table)), NFT_TABLE) != 0)
+	if (g->nfgen_family != NFPROTO_INET ||
+	    strcmp(nl_attr_str(tb[TABLE_ATTR], table, sizeof(table)), NFT_TABLE) != 0)
 		return 0;
 	if (!n->foreign_ns) {
 		n->foreign_ns = time_mono_ns();

@@ -88,8 +88,10 @@ static void run(unsigned groups, unsigned peers)
 	if (rc < 0)
 		printf("%u lists of %u edges: %s\n", groups, peers, t.error);
 	else
-		printf("%5u edges in lists of %5u: %7.0f connections/s; applied in %7.1f ms, again in %7.1f ms, member in %.2f ms\n",
-		       groups * peers, peers, rate(), (double)(b - a) / 1e6, (double)(c - b) / 1e6, (double)(d - c) / 1e6);
+		printf("%5u edges in lists of %5u: %7.0f connections/s; applied in %7.1f ms, again in %7.1f ms, member "
+		       "in %.2f ms\n",
+		       groups * peers, peers, rate(), (double)(b - a) / 1e6, (double)(c - b) / 1e6,
+		       (double)(d - c) / 1e6);
 	nft_remove(t.nft, t.error);
 	free(rs.groups);
 	free(rs.rules);

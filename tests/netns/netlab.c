@@ -36,7 +36,8 @@ static const char setup[] =
 	"  ip netns add ${P}w$i; ip -n ${P}w$i link set lo up\n"
 	"  ip -n ${P}h link add w$i type veth peer name eth0 netns ${P}w$i\n"
 	"  ip -n ${P}h link set w$i master br0 up\n"
-	"  ip -n ${P}w$i addr add 10.77.0.$((10+i))/24 dev eth0; ip -n ${P}w$i addr add fd77::$((10+i))/64 dev eth0 nodad\n"
+	"  ip -n ${P}w$i addr add 10.77.0.$((10+i))/24 dev eth0; ip -n ${P}w$i addr add fd77::$((10+i))/64 dev eth0 "
+	"nodad\n"
 	"  ip -n ${P}w$i link set eth0 up\n"
 	"  ip -n ${P}w$i route add default via 10.77.0.1; ip -n ${P}w$i route add default via fd77::1\n"
 	"  i=$((i+1))\n"
@@ -117,7 +118,8 @@ void lab_close(struct lab *l)
 
 	if (l->home >= 0 && setns(l->home, CLONE_NEWNET) < 0)
 		perror("setns");
-	buf_printf(&b, "for n in h x w0 w1 w2 w3; do [ ! -e /run/netns/%s$n ] || ip netns del %s$n; done", l->prefix, l->prefix);
+	buf_printf(&b, "for n in h x w0 w1 w2 w3; do [ ! -e /run/netns/%s$n ] || ip netns del %s$n; done", l->prefix,
+		   l->prefix);
 	shell(b.data);
 	buf_fini(&b);
 	for (int i = 0; i < l->n + 3; i++) {

@@ -160,7 +160,8 @@ static int cmd_counts(struct driver *d)
 			rule_services_format(r, &b);
 			break;
 		}
-		printf("rule %08x packets=%llu %s\n", v[i].rule_id, (unsigned long long)v[i].packets, b.data ? b.data : "?");
+		printf("rule %08x packets=%llu %s\n", v[i].rule_id, (unsigned long long)v[i].packets,
+		       b.data ? b.data : "?");
 		buf_fini(&b);
 	}
 	free(v);

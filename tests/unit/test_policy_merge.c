@@ -138,6 +138,38 @@ static void test_added(void)
 	policy_free(found);
 }
 
+/* Evidence goes with a new rule into every style that has room for it; what a person has to decide is only told. */
+static void test_evidence(void)
+{
+	static const char before[] = "weir: 1\npolicy:\n  a:\n    inbound:\n      - from: x\n        ports: [1/tcp]\n";
+	static const char after[] =
+		"weir: 1\npolicy:\n  a:\n    inbound:\n      - from: x\n        ports: [1/tcp]\n"
+		"      - from: k  # seen twice\n        ports: [2/tcp]\n"
+		"  b:\n    stage: observe\n    inbound:\n      - from: k  # seen once\n        ports: [3/tcp]\n"
+		"    outbound: []\n";
+	struct policy *found = parse("weir: 1\npolicy:\n  a: {inbound: [{from: k, ports: [2/tcp]}]}\n"
+				     "  b: {inbound: [{from: k, ports: [3/tcp]}]}\n");
+	struct policy_group *g = policy_find_group(found, "a");
+	struct buf out = BUF_INIT, added = BUF_INIT;
+	struct policy_errors errors;
+
+	g->inbound[0].comment = strdup("seen twice");
+	policy_find_group(found, "b")->inbound[0].comment = strdup("seen once");
+	g->asked = policy_find_group(found, "b")->inbound;
+	g->n_asked = 1;
+	g->asked[0].inbound = true;
+	CHECK_EQ(policy_merge(&out, before, strlen(before), found, &added, &errors), 0);
+	CHECK_STR(out.data, after);
+	CHECK_STR(added.data, "+ a inbound: {from: k, ports: [2/tcp]}  # seen twice\n+ b gets a policy, at observe\n"
+			      "+ b inbound: {from: k, ports: [3/tcp]}  # seen once\n"
+			      "? a inbound: {from: k, ports: [3/tcp]}  # seen once\n");
+	g->asked = NULL; /* it is b's */
+	g->n_asked = 0;
+	policy_free(found);
+	buf_fini(&out);
+	buf_fini(&added);
+}
+
 /* What cannot be done by inserting is refused and told; a bad document is, too. */
 static void test_refused(void)
 {
@@ -296,6 +328,7 @@ int main(void)
 
 	test_examples();
 	test_added();
+	test_evidence();
 	test_refused();
 	test_random(seed);
 	test_mutated(seed + 1);
