@@ -97,11 +97,11 @@ static uint64_t estimate(const struct attempts_rec *r)
 
 static void hand_out(struct attempts *a, struct attempts_rec *r)
 {
-	uint64_t n = estimate(r);
+	/* Fewer sources than exemplars have room for are known exactly. */
+	uint64_t n = r->a.n_exemplars < EXEMPLARS ? r->a.n_exemplars : estimate(r);
 	size_t i = (size_t)(r - a->recs);
 
-	/* Fewer sources than exemplars have room for are known exactly. */
-	if (r->a.n_exemplars < EXEMPLARS || n < r->a.n_exemplars)
+	if (n < r->a.n_exemplars)
 		n = r->a.n_exemplars;
 	r->a.sources = n < r->a.count ? n : r->a.count;
 	a->emit(a->arg, &r->a);
