@@ -4,8 +4,8 @@
  * inotify, the namespace gets an id from us at once (RTM_NEWNSID), and from then on the kernel sends us its notices too
  * (NETLINK_LISTEN_ALL_NSID). It is never entered: lists are asked for by id, notices bring the rest, RTM_DELNSID its end.
  * A list of links waits for the kernel's global lock, which is held for long while namespaces come and go, so short lives
- * must do without one. No descriptor is kept, since that would keep the namespace itself alive. Where we may not hear other namespaces' notices
- * (that takes CAP_NET_BROADCAST) we ask instead: a young namespace a hundred times a second, an old one twice.
+ * must do without one. No descriptor is kept, since that would keep the namespace itself alive. Where we may not hear other
+ * namespaces' notices (that takes CAP_NET_BROADCAST) we ask instead: a young one a hundred times a second, an old one twice.
  *
  * The folder is the whole machine's, and what is in it need not concern this host: our own namespace, a container's under a
  * second name, another laboratory's with the same addresses. So a namespace becomes a workload when it has an
