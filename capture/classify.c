@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Drives nDPI: one detection module a worker, one pooled state a flow while it is inspected. The verdicts must be those of
- * nDPI's own reader, so the rules for ending an inspection are its own: the protocol is known and nothing more is
+ * Drives nDPI: one detection module a worker, one pooled state a flow while it is inspected. The verdicts must be those
+ * of nDPI's own reader, so the rules for ending an inspection are its own: the protocol is known and nothing more is
  * expected of the flow, or it has had as many packets as that reader would give it; then come the guesses.
  */
 #include "config.h"
@@ -226,7 +226,7 @@ static void swap_bytes(uint8_t *a, uint8_t *b, size_t n)
 
 /*
  * Shows nDPI the SYN that was seen before there was a state: some of its dissectors (tinc) and its retransmission check
- * want it. It is remade from the first segment with payload, whose client's next sequence number is one behind the SYN's.
+ * want it. It is remade from the first segment with payload, whose sequence number is one behind the SYN's.
  */
 static void show_syn(struct classify *c, struct classify_flow *f, const uint8_t *ip, const struct view *v,
 		     bool from_client, uint64_t time_ms)
@@ -381,7 +381,8 @@ static void verdict_guess(struct classify *c, struct flow_rec *out)
 	classify_flow_free(c, f);
 }
 
-void classify_verdict(struct classify *c, struct classify_flow *f, bool giveup, struct flow_rec *out, struct buf *attrs)
+void classify_verdict(struct classify *c, struct classify_flow *f, bool giveup, struct flow_rec *out,
+		      struct buf *attrs)
 {
 	if (!f || !f->inspected) {
 		out->app_master = out->app_proto = 0;

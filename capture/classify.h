@@ -26,19 +26,21 @@ void classify_flow_free(struct classify *c, struct classify_flow *f);
 /* Says that the flow's SYN was seen (before its first payload, and so before there was a state). */
 void classify_flow_syn(struct classify_flow *f);
 
-/* One packet of the flow: ip points at the IP header (version 4 or 6), len bytes captured from there; from_client: sent by
- * the end that is end 0 of the record; time_ms: packet time. True when more packets can no longer change the verdict.
- * Give it every packet from the first payload on until then: those without payload cost next to nothing, but count
- * towards the number after which nDPI's own reader gives up. */
+/* One packet of the flow: ip points at the IP header (version 4 or 6), len bytes captured from there; from_client: sent
+ * by the end that is end 0 of the record; time_ms: packet time. True when more packets can no longer change the
+ * verdict. Give it every packet from the first payload on until then: those without payload cost next to nothing, but
+ * count towards the number after which nDPI's own reader gives up. */
 bool classify_packet(struct classify *c, struct classify_flow *f, const uint8_t *ip, size_t len, bool from_client,
 		     uint64_t time_ms);
 
 /*
- * The verdict so far into out: app_master, app_proto, app, category, confidence, risk; attributes are appended to attrs.
- * At the end of a flow that never came to a verdict, giveup lets nDPI guess by port and address (f may be NULL: a flow
- * that carried no payload; out's ends, ports and protocol must be filled).
+ * The verdict so far into out: app_master, app_proto, app, category, confidence, risk; attributes are appended to
+ * attrs (names of DNS come before the type, code and addresses that answer them). At the end of a flow that never
+ * came to a verdict, giveup lets nDPI guess by port and address (f may be NULL: a flow that carried no payload; out's
+ * ends, ports and protocol must be filled).
  */
-void classify_verdict(struct classify *c, struct classify_flow *f, bool giveup, struct flow_rec *out, struct buf *attrs);
+void classify_verdict(struct classify *c, struct classify_flow *f, bool giveup, struct flow_rec *out,
+		      struct buf *attrs);
 
 /* nDPI's name of risk bit n (0 to 63) and its severity ("Low", "Medium", "High", ...); NULL for none such. */
 const char *classify_risk_name(unsigned n);

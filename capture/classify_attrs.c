@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the payload told, as attributes of the record: names, fingerprints, versions. nDPI keeps them in unions whose valid
- * member depends on the protocol it found, so each group below is read under the same condition under which nDPI itself
- * frees it. DNS messages are read by capture/dns.c, since nDPI keeps one address of one answer and no time to live.
+ * What the payload told, as attributes of the record: names, fingerprints, versions. nDPI keeps them in unions whose
+ * valid member depends on the protocol it found, so each group below is read under the same condition under which
+ * nDPI itself frees it. DNS messages are read by capture/dns.c, since nDPI keeps one address of one answer and no
+ * time to live.
  */
 #include "config.h"
 
@@ -76,10 +77,21 @@ static void attrs_http(const struct classify_flow *f, struct buf *attrs)
 	add_text(attrs, FLOW_ATTR_HTTP_AGENT, n->http.user_agent, 255);
 }
 
+/* nDPI writes HASSH in capitals, which its inventors and other tools do not. */
+static void add_hassh(struct buf *attrs, enum flow_attr type, const char *digest)
+{
+	char lower[32];
+	size_t len = strnlen(digest, sizeof(lower));
+
+	for (size_t i = 0; i < len; i++)
+		lower[i] = (char)(digest[i] >= 'A' && digest[i] <= 'F' ? digest[i] - 'A' + 'a' : digest[i]);
+	flow_attr_add(attrs, type, lower, len);
+}
+
 static void attrs_ssh(const struct classify_flow *f, struct buf *attrs)
 {
-	add_text(attrs, FLOW_ATTR_HASSH_CLIENT, f->ndpi.protos.ssh.hassh_client, 32);
-	add_text(attrs, FLOW_ATTR_HASSH_SERVER, f->ndpi.protos.ssh.hassh_server, 32);
+	add_hassh(attrs, FLOW_ATTR_HASSH_CLIENT, f->ndpi.protos.ssh.hassh_client);
+	add_hassh(attrs, FLOW_ATTR_HASSH_SERVER, f->ndpi.protos.ssh.hassh_server);
 }
 
 void classify_attrs(const struct classify_flow *f, struct buf *attrs)

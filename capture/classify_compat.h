@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * nDPI's interface moves with every release: arguments come and go, structures are regrouped, fingerprints are added and
- * retired. This file is the only one that knows. Each function below says what weir wants, and does it for nDPI 4.2
- * (Debian 12, Ubuntu 24.04) and for those after, up to 6.0. configure finds out which pieces there are; some pieces came
- * and went together, and then one stands for all:
+ * nDPI's interface moves with every release: arguments come and go, structures are regrouped, fingerprints are added
+ * and retired. This file is the only one that knows. Each function below says what weir wants, and does it for nDPI 4.2
+ * (Debian 12, Ubuntu 24.04) and for those after, up to 6.0. configure finds out which pieces there are; some pieces
+ * came and went together, and then one stands for all:
  *   ndpi_flow_input_info (4.6)                     the packet call takes hints about direction
  *   no ndpi_no_prefs (4.10)                        a module takes a context, giving up takes no "guess, please"
  *   ndpi_protocol.proto (4.12)                     the two ids are nested
- *   no ndpi_set_protocol_detection_bitmask2 (5.0)  all protocols are on; the result has a state; giving up takes no result
+ *   no ndpi_set_protocol_detection_bitmask2 (5.0)  all protocols are on; the result has a state; giving up takes two
+ *                                                  arguments
  *   NDPI_LICENSE_... (6.0)                         a module takes the licence it is used under
  */
 #ifndef WEIR_CAPTURE_CLASSIFY_COMPAT_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The identifier is "1:" and the base64 of a SHA-1 over seed, ordered ends, protocol and ports. What is hashed never
- * exceeds 40 bytes, so that one block of SHA-1 does, and no library is needed. ICMP has no ports: type and its answer's
- * type take their place (so that request and reply hash alike), or type and code for a message that has no answer, whose
- * ends are not ordered then.
+ * exceeds 40 bytes, so that one block of SHA-1 does, and no library is needed. ICMP has no ports: type and its
+ * answer's type take their place (so that request and reply hash alike), or type and code for a message that has no
+ * answer, whose ends are not ordered then.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Community ID v1: one name for a conversation that every tool computes alike, so that weir's records can be joined with
- * those of Zeek, Suricata and others.
+ * Community ID v1: one name for a conversation that every tool computes alike, so that weir's records can be joined
+ * with those of Zeek, Suricata and others.
  */
 #ifndef WEIR_CAPTURE_COMMUNITY_ID_H
 #define WEIR_CAPTURE_COMMUNITY_ID_H

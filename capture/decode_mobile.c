@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Tunnels of mobile and wireless networks. No container's traffic runs in them, so a live capture leaves them closed; in a
- * capture file they hide the conversations somebody wants to see, and nDPI's reader opens them, too. Only the place of the
- * passenger is found here, in a datagram whose header capture/decode has checked; it then decodes the passenger.
+ * Tunnels of mobile and wireless networks. No container's traffic runs in them, so a live capture leaves them closed;
+ * in a capture file they hide the conversations somebody wants to see, and nDPI's reader opens them, too. Only the
+ * place of the passenger is found here, in a datagram whose header capture/decode has checked; it then decodes the
+ * passenger.
  */
 #include "config.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Reads DNS messages whose every byte may be hostile. A cursor that cannot pass the end carries the bounds; a compression
- * pointer must lead strictly backwards from where the name began, so that no chain of them can loop (RFC 1035, 4.1.4).
+ * Reads DNS messages whose every byte may be hostile. A cursor that cannot pass the end carries the bounds; a
+ * compression pointer must lead strictly backwards from where the name began, so that no chain of them can loop (RFC
+ * 1035, 4.1.4).
  */
 #include "config.h"
 

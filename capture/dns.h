@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * DNS messages (RFC 1035), as far as weir needs them: who asked for what name, and which addresses the answer gave it, for
- * how long. nDPI keeps one address and no TTL; these name the addresses of `world`.
+ * DNS messages (RFC 1035), as far as weir needs them: who asked for what name, and which addresses the answer gave it,
+ * for how long. nDPI keeps one address and no TTL; these name the addresses of `world`.
  */
 #ifndef WEIR_CAPTURE_DNS_H
 #define WEIR_CAPTURE_DNS_H

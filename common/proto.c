@@ -81,6 +81,11 @@ const char *proto_format(uint8_t proto, char buf[PROTO_STRLEN])
 	return buf;
 }
 
+bool proto_is_housekeeping(uint8_t proto, uint16_t port_or_type)
+{
+	return proto == PROTO_ICMP6 && ((port_or_type >= 130 && port_or_type <= 136) || port_or_type == 143);
+}
+
 /* A whole decimal number up to max. 0 or -EINVAL. */
 static int parse_number(unsigned long *out, const char *text, unsigned long max)
 {

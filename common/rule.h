@@ -8,6 +8,7 @@
  *   D is a workload: by the inbound list of D's group, whoever S is.
  *   D is world or host, S a workload: by the outbound list of S's group.
  *   Anything else, and any group that the ruleset does not have or that is at stage observe: allow.
+ * Neighbour discovery and multicast membership of IPv6 (proto_is_housekeeping) are always allowed.
  * A list without a matching rule refuses. A group's peers include itself only where a rule says so.
  */
 #ifndef WEIR_COMMON_RULE_H

@@ -189,8 +189,8 @@ static int on_conn(void *arg, const struct nlmsghdr *h)
 
 int conntrack_dispatch(struct conntrack *c)
 {
-	uint64_t now = time_mono_ns();
 	int r = nl_events(c->events, on_conn, c);
+	uint64_t now = time_mono_ns(); /* not before: an end just read must not lie in the future */
 
 	while (c->ended.oldest && now - c->ended.oldest->ended_ns > KEEP_ENDED_NS)
 		forget(c, c->ended.oldest);

@@ -148,7 +148,7 @@ static int exchange_step(struct nl *s, const struct nlmsghdr *h, nl_fn *fn, void
 
 static int exchange(struct nl *s, struct nl_msg *m, uint16_t flags, nl_fn *fn, void *arg)
 {
-	uint64_t deadline = time_mono_ns() + (uint64_t)NL_TIMEOUT_MS * 1000000;
+	uint64_t deadline;
 	struct nlmsghdr *out;
 	bool torn = false;
 	size_t len;
@@ -163,6 +163,7 @@ static int exchange(struct nl *s, struct nl_msg *m, uint16_t flags, nl_fn *fn, v
 	s->error[0] = '\0';
 	if (mnl_socket_sendto(s->mnl, out, out->nlmsg_len) < 0)
 		return -errno;
+	deadline = time_mono_ns() + (uint64_t)NL_TIMEOUT_MS * 1000000;
 	for (;;) {
 		const struct nlmsghdr *h = (const void *)s->in;
 		int left;

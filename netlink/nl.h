@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Netlink for people who are not netlink programmers: a socket, a message that is built attribute by attribute and cannot
- * overflow, a request whose ack belongs to it, a dump, a transaction of many messages in which an error names the object
- * it is about, and a socket for events that tells when the kernel had to drop some. Used by segment/ (nftables, NFLOG) and
- * inventory/ (links, addresses). Nothing here is thread-safe: one socket, one thread.
+ * Netlink for people who are not netlink programmers: a socket, a message that is built attribute by attribute and
+ * cannot overflow, a request whose ack belongs to it, a dump, a transaction of many messages in which an error
+ * names the object it is about, and a socket for events that tells when the kernel had to drop some. Used by
+ * segment/ (nftables, NFLOG) and inventory/ (links, addresses). Nothing here is thread-safe: one socket, one
+ * thread.
  */
 #ifndef WEIR_NETLINK_NL_H
 #define WEIR_NETLINK_NL_H
@@ -22,7 +23,7 @@ struct nl; /* one socket */
 int nl_open(struct nl **out, int bus);
 void nl_close(struct nl *s); /* NULL is fine */
 int nl_fd(const struct nl *s);
-uint32_t nl_port(const struct nl *s); /* our address; the kernel puts it into the nlmsg_pid of notices about our changes */
+uint32_t nl_port(const struct nl *s); /* our address: what the kernel tells of our changes has it as nlmsg_pid */
 int nl_join(struct nl *s, unsigned group); /* a multicast group by number (RTNLGRP_LINK, NFNLGRP_NFTABLES) */
 /* Receive buffer in bytes, past the host's limit where CAP_NET_ADMIN allows. Best effort. */
 void nl_set_rcvbuf(struct nl *s, unsigned bytes);
@@ -45,7 +46,8 @@ size_t nl_nest_start(struct nl_msg *m, uint16_t type); /* NLA_F_NESTED is added;
 void nl_nest_end(struct nl_msg *m, size_t nest);
 
 /* ---- talking ------------------------------------------------------------------------------------------------- */
-/* Called for each message; a negative return ends the exchange and is returned (what is left unread is discarded later). */
+/* Called for each message; a negative return ends the exchange and is returned (what is left unread is discarded
+ * later). */
 typedef int nl_fn(void *arg, const struct nlmsghdr *h);
 
 /* Sends m with NLM_F_ACK and waits for the ack of this very message. fn (may be NULL) gets answers before it. 0, or the
@@ -58,8 +60,9 @@ int nl_dump(struct nl *s, struct nl_msg *m, nl_fn *fn, void *arg);
 const char *nl_error_text(const struct nl *s);
 
 /*
- * Reads what is waiting on an event socket, without blocking; fn may be NULL. 0 when it is empty; -ENOBUFS when the kernel
- * had to drop notices: the listener's picture is stale and it must look again (what was still queued is read first).
+ * Reads what is waiting on an event socket, without blocking; fn may be NULL. 0 when it is empty; -ENOBUFS when
+ * the kernel had to drop notices: the listener's picture is stale and it must look again (what was still queued is
+ * read first).
  */
 int nl_events(struct nl *s, nl_fn *fn, void *arg);
 
@@ -93,9 +96,9 @@ int nl_batch_push(struct nl_batch *b, const char *fmt, ...) __attribute__((forma
 size_t nl_batch_count(const struct nl_batch *b);
 size_t nl_batch_bytes(const struct nl_batch *b);
 /*
- * Sends the batch in one piece and reads every answer. 0 when the kernel took all of it; else the first error, and nothing
- * was changed: *error (size bytes) then says which object was refused and why. The last message but one (the one before
- * the batch's end mark) gets NLM_F_ACK, so that silence is never taken for success.
+ * Sends the batch in one piece and reads every answer. 0 when the kernel took all of it; else the first error, and
+ * nothing was changed: *error (size bytes) then says which object was refused and why. The last message but one
+ * (the one before the batch's end mark) gets NLM_F_ACK, so that silence is never taken for success.
  */
 int nl_batch_send(struct nl *s, struct nl_batch *b, char *error, size_t size);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Transactions: see nl.h. The kernel takes a batch of nfnetlink messages as one only if it comes in one datagram, so the
- * whole of it is built in memory first. Sequence numbers are consecutive, which makes the label of the message that an
- * error is about a matter of subtraction.
+ * Transactions: see nl.h. The kernel takes a batch of nfnetlink messages as one only if it comes in one datagram,
+ * so the whole of it is built in memory first. Sequence numbers are consecutive, which makes the label of the
+ * message that an error is about a matter of subtraction.
  */
 #include "config.h"
 #include "netlink/nl.h"
@@ -128,13 +128,15 @@ static int send_whole(struct nl *s, const struct nl_batch *b)
 
 int nl_batch_send(struct nl *s, struct nl_batch *b, char *error, size_t size)
 {
-	uint64_t deadline = time_mono_ns() + (uint64_t)NL_TIMEOUT_MS * 1000000;
+	uint64_t deadline;
 	uint32_t first = number(s, b), index;
 	int rc, first_error = 0;
 	bool lost = false;
 	size_t len;
 
 	rc = b->n < 3 ? 0 : send_whole(s, b); /* two are only the marks */
+	/* The kernel works inside the send, for seconds if it must: its answers are what is waited for. */
+	deadline = time_mono_ns() + (uint64_t)NL_TIMEOUT_MS * 1000000;
 	if (rc < 0)
 		snprintf(error, size, "sending %zu netlink messages (%zu bytes): %s", b->n, b->len, strerror(-rc));
 	for (bool done = rc < 0 || b->n < 3; !done;) {

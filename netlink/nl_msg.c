@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Messages: building them in a buffer that grows, and reading attributes with every length checked. libmnl's own writers
- * trust the caller about the room that is left; these do not.
+ * Messages: building them in a buffer that grows, and reading attributes with every length checked. libmnl's own
+ * writers trust the caller about the room that is left; these do not.
  */
 #include "config.h"
 #include "netlink/nl.h"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * From policy to ruleset: the one intermediate form that is evaluated in user space and lowered to nftables. Groups are
- * sorted, rules of one list with the same peer become one rule with united services, and each rule gets an id that is the
- * same wherever the same rule comes up again, so that the next generation is a small difference and counters keep their rule.
+ * sorted, rules of one list with the same peer become one rule with united services, and each rule gets an id that is
+ * the same wherever the same rule comes up again, so that the next generation is a small difference and counters keep
+ * their rule.
  */
 #include "config.h"
 #include "segment/policy.h"
@@ -76,7 +77,8 @@ static int make_rule(struct rule *out, const struct source *s, size_t n)
 	if (!out->services)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
-		memcpy(out->services + out->n_services, s[i].rule->services, s[i].rule->n_services * sizeof(*out->services));
+		memcpy(out->services + out->n_services, s[i].rule->services,
+		       s[i].rule->n_services * sizeof(*out->services));
 		out->n_services += s[i].rule->n_services;
 	}
 	out->n_services = service_set_normalise(out->services, out->n_services);
@@ -119,7 +121,8 @@ static int by_id(const void *va, const void *vb)
 	return (*a > *b) - (*a < *b);
 }
 
-/* Ids are 32 bits wide: 10,000 rules meet by chance once in a hundred policies. Whoever comes later moves on; 0 is nobody's. */
+/* Ids are 32 bits wide: 10,000 rules meet by chance once in a hundred policies. Whoever comes later moves on; 0 is
+ * nobody's. */
 static int give_ids(struct ruleset *rs)
 {
 	struct rule **sorted = calloc(rs->n_rules ? rs->n_rules : 1, sizeof(*sorted));

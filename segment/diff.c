@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Two rulesets walked side by side: groups are sorted, and so are the rules in them, by list and peer, with one rule a peer.
- * What one side has and the other has not is a difference; where both have it, their services are subtracted both ways. See diff.h.
+ * Two rulesets walked side by side: groups are sorted, and so are the rules in them, by list and peer, with one rule a
+ * peer. What one side has and the other has not is a difference; where both have it, their services are subtracted both
+ * ways. See diff.h.
  */
 #include "config.h"
 #include "segment/diff.h"
@@ -17,8 +18,8 @@
 
 const char *diff_kind_name(unsigned v)
 {
-	static const char *const names[] = {"group-added", "group-removed", "stage", "rule-added", "rule-removed", "selectors",
-					    "names"};
+	static const char *const names[] = {"group-added",  "group-removed", "stage", "rule-added",
+					    "rule-removed", "selectors",     "names"};
 
 	return v <= DIFF_NAMES ? names[v] : "?";
 }
@@ -64,15 +65,16 @@ struct side {
 };
 
 /* What is in the set and not in less, told of that rule. */
-static int add_services(struct diff *d, enum diff_kind kind, const struct side *before, const struct side *after, const struct rule *r,
-			const struct rule *less)
+static int add_services(struct diff *d, enum diff_kind kind, const struct side *before, const struct side *after,
+			const struct rule *r, const struct rule *less)
 {
 	const struct side *has = kind == DIFF_RULE_ADDED ? after : before;
 	struct buf what = BUF_INIT;
 	struct service *left;
 	struct diff_item *it;
 	size_t n;
-	int rc = service_set_minus(&left, &n, r->services, r->n_services, less ? less->services : NULL, less ? less->n_services : 0);
+	int rc = service_set_minus(&left, &n, r->services, r->n_services, less ? less->services : NULL,
+				   less ? less->n_services : 0);
 
 	if (rc < 0 || n == 0)
 		return rc;
@@ -138,7 +140,11 @@ static int diff_group(struct diff *d, const struct side *before, const struct si
 	int rc;
 
 	if (!before->rs || !after->rs || before->stage != after->stage) {
-		it = diff_add(d, !before->rs ? DIFF_GROUP_ADDED : !after->rs ? DIFF_GROUP_REMOVED : DIFF_STAGE, name, &none);
+		it = diff_add(d,
+			      !before->rs  ? DIFF_GROUP_ADDED
+			      : !after->rs ? DIFF_GROUP_REMOVED
+					   : DIFF_STAGE,
+			      name, &none);
 		if (!it)
 			return -ENOMEM;
 		it->stage_old = before->stage;
@@ -160,9 +166,13 @@ int diff_rulesets(struct diff *out, const struct ruleset *before, const struct r
 
 	diff_init(&d);
 	while ((i < before->n_groups || k < after->n_groups) && rc == 0) {
-		int c = i == before->n_groups ? 1 : k == after->n_groups ? -1 : strcmp(before->groups[i].name, after->groups[k].name);
-		struct side old = {c <= 0 ? before : NULL, (int)i, c <= 0 ? before->groups[i].stage : (uint8_t)STAGE_OBSERVE};
-		struct side new = {c >= 0 ? after : NULL, (int)k, c >= 0 ? after->groups[k].stage : (uint8_t)STAGE_OBSERVE};
+		int c = i == before->n_groups  ? 1
+			: k == after->n_groups ? -1
+					       : strcmp(before->groups[i].name, after->groups[k].name);
+		struct side old = {c <= 0 ? before : NULL, (int)i,
+				   c <= 0 ? before->groups[i].stage : (uint8_t)STAGE_OBSERVE};
+		struct side new = {c >= 0 ? after : NULL, (int)k,
+				   c >= 0 ? after->groups[k].stage : (uint8_t)STAGE_OBSERVE};
 
 		rc = diff_group(&d, &old, &new);
 		i += c <= 0;
@@ -182,10 +192,12 @@ void diff_item_format(struct buf *b, const struct diff_item *it)
 		buf_printf(b, "+ %s gets a policy, at %s", it->group, stage_name(it->stage_new));
 		break;
 	case DIFF_GROUP_REMOVED:
-		buf_printf(b, "- %s has no policy any more (was at %s): nothing decides on it", it->group, stage_name(it->stage_old));
+		buf_printf(b, "- %s has no policy any more (was at %s): nothing decides on it", it->group,
+			   stage_name(it->stage_old));
 		break;
 	case DIFF_STAGE:
-		buf_printf(b, "~ %s goes from %s to %s", it->group, stage_name(it->stage_old), stage_name(it->stage_new));
+		buf_printf(b, "~ %s goes from %s to %s", it->group, stage_name(it->stage_old),
+			   stage_name(it->stage_new));
 		break;
 	case DIFF_SELECTORS:
 		buf_printf(b, "~ %s has other members: %s", it->group, it->what);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The difference of two policies, in words and as data: what a reviewer has to read before it is applied. Rules are compared by
- * what they allow, service by service, not by how they are written, so that reordering a document is no difference.
+ * The difference of two policies, in words and as data: what a reviewer has to read before it is applied. Rules are
+ * compared by what they allow, service by service, not by how they are written, so that reordering a document is no
+ * difference.
  */
 #ifndef WEIR_SEGMENT_DIFF_H
 #define WEIR_SEGMENT_DIFF_H
@@ -16,11 +17,11 @@
 enum diff_kind {
 	DIFF_GROUP_ADDED,   /* gets a policy: stage_new */
 	DIFF_GROUP_REMOVED, /* loses its policy: everything towards it passes; stage_old */
-	DIFF_STAGE,         /* stage_old to stage_new */
+	DIFF_STAGE,	    /* stage_old to stage_new */
 	DIFF_RULE_ADDED,    /* allows what was not: list, peer, what */
 	DIFF_RULE_REMOVED,  /* no longer allows: list, peer, what */
-	DIFF_SELECTORS,     /* another way to recognise the members: what is the new one */
-	DIFF_NAMES,         /* other names: at a rule: peer, what are the new ones */
+	DIFF_SELECTORS,	    /* another way to recognise the members: what is the new one */
+	DIFF_NAMES,	    /* other names: at a rule: peer, what are the new ones */
 };
 const char *diff_kind_name(unsigned v); /* "group-added", "group-removed", "stage", "rule-added", ... */
 
@@ -32,12 +33,14 @@ struct diff_item {
 	bool closes; /* refuses at once what was let through: a group at enforce loses a rule, or goes to enforce */
 	char group[GROUP_STRLEN];
 	char peer[GROUP_STRLEN]; /* as the document writes it */
-	char *what;              /* services, selector or names as text; "" where there is none */
-	uint32_t line;           /* in the document the rule stands in (the new one; for a removed rule the old one); 0: unknown */
+	char *what;		 /* services, selector or names as text; "" where there is none */
+	uint32_t
+		line; /* in the document the rule stands in (the new one; for a removed rule the old one); 0: unknown */
 };
 
 struct diff {
-	struct diff_item *items; /* sorted by group; in a group: itself, stage, inbound, outbound; removed before added */
+	struct diff_item
+		*items; /* sorted by group; in a group: itself, stage, inbound, outbound; removed before added */
 	size_t n;
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The difference of two documents: that of their rulesets, plus what the kernel never hears of: how members are recognised and
- * which names a rule tells. See diff.h.
+ * The difference of two documents: that of their rulesets, plus what the kernel never hears of: how members are
+ * recognised and which names a rule tells. See diff.h.
  */
 #include "config.h"
 #include "segment/diff.h"
@@ -152,8 +152,9 @@ struct ranked {
 
 static int rank(const struct diff_item *it)
 {
-	static const int ranks[] = {[DIFF_GROUP_ADDED] = 0, [DIFF_GROUP_REMOVED] = 0, [DIFF_STAGE] = 1, [DIFF_SELECTORS] = 2,
-				    [DIFF_RULE_ADDED] = 3, [DIFF_RULE_REMOVED] = 3, [DIFF_NAMES] = 4};
+	static const int ranks[] = {
+		[DIFF_GROUP_ADDED] = 0, [DIFF_GROUP_REMOVED] = 0, [DIFF_STAGE] = 1, [DIFF_SELECTORS] = 2,
+		[DIFF_RULE_ADDED] = 3,	[DIFF_RULE_REMOVED] = 3,  [DIFF_NAMES] = 4};
 
 	return ranks[it->kind];
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The evaluator: finds the list that decides, walks its rules, and lets the stage turn a miss into a verdict. Rules of one
- * list lie together in the ruleset, so the list is found by bisection. See eval.h for which list decides.
+ * The evaluator: finds the list that decides, walks its rules, and lets the stage turn a miss into a verdict. Rules of
+ * one list lie together in the ruleset, so the list is found by bisection. See eval.h for which list decides.
  */
 #include "config.h"
 #include "segment/eval.h"
@@ -55,7 +55,8 @@ const struct rule *eval_list(const struct ruleset *rs, int group, bool inbound, 
 		else
 			hi = mid;
 	}
-	for (end = lo; end < rs->n_rules && rs->rules[end].group == (uint32_t)group && rs->rules[end].inbound == inbound;)
+	for (end = lo;
+	     end < rs->n_rules && rs->rules[end].group == (uint32_t)group && rs->rules[end].inbound == inbound;)
 		end++;
 	*n = end - lo;
 	return *n ? &rs->rules[lo] : NULL;
@@ -76,9 +77,7 @@ bool eval_is_needed(const char *src_group, uint8_t proto, uint16_t type)
 
 	if (proto == PROTO_ICMP)
 		return host && (type == 3 || type == 11 || type == 12);
-	if (proto != PROTO_ICMP6)
-		return false;
-	return (type >= 130 && type <= 136) || type == 143 || (host && type >= 1 && type <= 4);
+	return proto_is_housekeeping(proto, type) || (host && proto == PROTO_ICMP6 && type >= 1 && type <= 4);
 }
 
 void eval(struct eval_result *out, const struct ruleset *rs, const struct eval_end *src, const struct eval_end *dst,
@@ -99,7 +98,8 @@ void eval(struct eval_result *out, const struct ruleset *rs, const struct eval_e
 	out->stage = rs->groups[out->group].stage;
 	list = eval_list(rs, out->group, out->inbound, &n);
 	for (size_t i = 0; i < n; i++) {
-		if (eval_peer_match(&list[i], out->inbound ? src : dst) && service_match(&list[i], proto, port_or_type)) {
+		if (eval_peer_match(&list[i], out->inbound ? src : dst) &&
+		    service_match(&list[i], proto, port_or_type)) {
 			out->rule = &list[i];
 			return;
 		}

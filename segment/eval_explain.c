@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The verdict in words, for whoever has to act on it at night: who, whom, what was said, by which rule on which line; for a
- * miss what came nearest, what to write where, and whom else that would let in. One fact a line, the verdict first.
+ * The verdict in words, for whoever has to act on it at night: who, whom, what was said, by which rule on which line;
+ * for a miss what came nearest, what to write where, and whom else that would let in. One fact a line, the verdict
+ * first.
  */
 #include "config.h"
 #include "segment/eval.h"
@@ -45,7 +46,9 @@ static void say_end(struct buf *b, const struct eval_end *e, const char *name)
 /* "{from: shop/lb, ports: [80/tcp]}", as the ruleset has it. */
 static void say_rule(struct buf *b, const struct rule *r)
 {
-	struct policy_rule p = {.peer_kind = r->peer_kind, .peer_prefix = r->peer_prefix, .services = r->services,
+	struct policy_rule p = {.peer_kind = r->peer_kind,
+				.peer_prefix = r->peer_prefix,
+				.services = r->services,
 				.n_services = r->n_services};
 
 	memcpy(p.peer_group, r->peer_group, sizeof(p.peer_group));
@@ -89,20 +92,23 @@ static void say_verdict(struct story *s)
 		return;
 	}
 	if (r->rule) {
-		buf_printf(b, "allowed: rule of %s, %s (%s, generation %llu), ", group, list_name(s), stage_name(r->stage),
-			   (unsigned long long)s->rs->generation);
+		buf_printf(b, "allowed: rule of %s, %s (%s, generation %llu), ", group, list_name(s),
+			   stage_name(r->stage), (unsigned long long)s->rs->generation);
 		say_where(b, r->rule);
 		say_rule(b, r->rule);
 		buf_adds(b, ".\n");
 		return;
 	}
-	buf_adds(b, r->verdict == VERDICT_BLOCK ? "blocked" : r->verdict == VERDICT_WOULD_BLOCK ? "would be blocked" : "allowed for now");
+	buf_adds(b, r->verdict == VERDICT_BLOCK		? "blocked"
+		    : r->verdict == VERDICT_WOULD_BLOCK ? "would be blocked"
+							: "allowed for now");
 	buf_printf(b, ": no %s rule of %s allows it (%s, generation %llu)", list_name(s), group, stage_name(r->stage),
 		   (unsigned long long)s->rs->generation);
 	if (r->verdict == VERDICT_BLOCK)
 		buf_adds(b, ".\n");
 	else
-		buf_adds(b, r->stage == STAGE_DRY_RUN ? "; at enforce it is blocked.\n" : "; at dry-run it would be reported, at enforce blocked.\n");
+		buf_adds(b, r->stage == STAGE_DRY_RUN ? "; at enforce it is blocked.\n"
+						      : "; at dry-run it would be reported, at enforce blocked.\n");
 }
 
 static void say_nearest(struct story *s)
@@ -117,7 +123,8 @@ static void say_nearest(struct story *s)
 		if (n == 0)
 			buf_printf(b, "Nearest rule: none, the %s list is empty.\n", list_name(s));
 		else
-			buf_printf(b, "Nearest rule: none of the %zu names %s or %s.\n", n, group_of(s->peer), s->service);
+			buf_printf(b, "Nearest rule: none of the %zu names %s or %s.\n", n, group_of(s->peer),
+				   s->service);
 		return;
 	}
 	buf_adds(b, "Nearest rule: ");
@@ -136,7 +143,8 @@ static void say_nearest(struct story *s)
 		buf_printf(b, ", not %s.\n", s->service);
 		break;
 	default:
-		buf_printf(b, ": the right service, but %s %s, not %s.\n", s->result.inbound ? "from" : "to", peer, group_of(s->peer));
+		buf_printf(b, ": the right service, but %s %s, not %s.\n", s->result.inbound ? "from" : "to", peer,
+			   group_of(s->peer));
 	}
 }
 
@@ -157,7 +165,8 @@ static bool say_others(struct buf *b, const char *before, const char *word, unsi
 static void say_also(struct story *s)
 {
 	unsigned src = s->names ? s->names->src_members : 0, dst = s->names ? s->names->dst_members : 0;
-	bool world = strcmp(group_of(s->peer), GROUP_WORLD) == 0, host = strcmp(group_of(s->peer), GROUP_HOST) == 0, any;
+	bool world = strcmp(group_of(s->peer), GROUP_WORLD) == 0, host = strcmp(group_of(s->peer), GROUP_HOST) == 0,
+	     any;
 	const char *from = group_of(s->src), *to = group_of(s->dst);
 	struct buf *b = s->b;
 
@@ -175,7 +184,9 @@ static void say_also(struct story *s)
 	else
 		buf_printf(b, "%s later.\n", s->result.inbound ? to : from);
 	if (world && !addr_equal(&s->peer->addr, &addr_any))
-		buf_printf(b, "Wider: {%s: world, ...} in its place would allow every address that is no workload and not the host.\n",
+		buf_printf(b,
+			   "Wider: {%s: world, ...} in its place would allow every address that is no workload and not "
+			   "the host.\n",
 			   s->result.inbound ? "from" : "to");
 }
 
@@ -197,7 +208,8 @@ static void say_edit(struct story *s)
 void eval_explain(struct buf *b, const struct ruleset *rs, const struct eval_end *src, const struct eval_end *dst,
 		  uint8_t proto, uint16_t port_or_type, const struct eval_names *names)
 {
-	struct story s = {.b = b, .rs = rs, .src = src, .dst = dst, .names = names, .proto = proto, .port = port_or_type};
+	struct story s = {
+		.b = b, .rs = rs, .src = src, .dst = dst, .names = names, .proto = proto, .port = port_or_type};
 	struct service service = service_of(proto, port_or_type);
 
 	service_format(&service, s.service);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * For a miss: which rule came nearest, and the smallest edit that would allow the connection. The distance between a rule and
- * a connection counts what a person would have to have got wrong: another port for the right peer is nearest, then the right
- * peer and port by another protocol, then the right service for another peer, then the right peer with nothing else right.
- * Within one kind the nearer port, or the peer that is more alike, wins. A rule with neither is no neighbour.
+ * For a miss: which rule came nearest, and the smallest edit that would allow the connection. The distance between a
+ * rule and a connection counts what a person would have to have got wrong: another port for the right peer is nearest,
+ * then the right peer and port by another protocol, then the right service for another peer, then the right peer with
+ * nothing else right. Within one kind the nearer port, or the peer that is more alike, wins. A rule with neither is no
+ * neighbour.
  */
 #include "config.h"
 #include "segment/eval.h"
@@ -15,7 +16,8 @@
 
 /* Smaller is nearer; compared field by field. */
 struct nearness {
-	unsigned kind;   /* 0 other port, 1 same port by another protocol, 2 other peer, 3 other protocol and port, 4 nothing */
+	/* 0 other port, 1 same port by another protocol, 2 other peer, 3 other protocol and port, 4 nothing */
+	unsigned kind;
 	unsigned detail; /* port distance, or how unlike the peers are */
 };
 
@@ -31,14 +33,16 @@ static const char *group_of(const struct eval_end *e)
 	return e->group && e->group[0] ? e->group : GROUP_WORLD;
 }
 
-/* How unlike the rule's peer is to the one that was missed: 128 less the leading bits two addresses share, or a rank. */
+/* How unlike the rule's peer is to the one that was missed: 128 less the leading bits two addresses share, or a rank.
+ */
 static unsigned peer_distance(const struct rule *r, const struct eval_end *peer)
 {
 	const char *slash = strrchr(group_of(peer), '/');
 	unsigned same = 0;
 
 	if (r->peer_kind == RULE_PEER_PREFIX) {
-		while (same < r->peer_prefix.len && !((r->peer_prefix.addr.b[same / 8] ^ peer->addr.b[same / 8]) & (0x80 >> (same % 8))))
+		while (same < r->peer_prefix.len &&
+		       !((r->peer_prefix.addr.b[same / 8] ^ peer->addr.b[same / 8]) & (0x80 >> (same % 8))))
 			same++;
 		return 128 - same;
 	}
@@ -60,7 +64,8 @@ static struct nearness service_distance(const struct rule *r, uint8_t proto, uin
 
 		if (s->proto == proto && (best.kind > 0 || gap < best.detail))
 			best = (struct nearness){0, gap};
-		else if (s->proto != proto && best.kind > 1 && proto_has_ports(proto) && proto_has_ports(s->proto) && gap == 0)
+		else if (s->proto != proto && best.kind > 1 && proto_has_ports(proto) && proto_has_ports(s->proto) &&
+			 gap == 0)
 			best = (struct nearness){1, 0};
 	}
 	return best;
@@ -75,8 +80,8 @@ static bool service_match(const struct rule *r, uint8_t proto, uint16_t port_or_
 	return false;
 }
 
-void eval_nearest(struct eval_miss *out, const struct ruleset *rs, const struct eval_result *miss, const struct eval_end *src,
-		  const struct eval_end *dst, uint8_t proto, uint16_t port_or_type)
+void eval_nearest(struct eval_miss *out, const struct ruleset *rs, const struct eval_result *miss,
+		  const struct eval_end *src, const struct eval_end *dst, uint8_t proto, uint16_t port_or_type)
 {
 	static const uint8_t failed[] = {EVAL_FAILED_PORT, EVAL_FAILED_PROTOCOL, EVAL_FAILED_PEER, EVAL_FAILED_PROTOCOL,
 					 EVAL_FAILED_LIST};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What one edge teaches. Only answered flows of known direction, seen while nothing was lost, become rules by themselves.
- * What is never answered may be a scan, or it may be syslog: what keeps coming over time is put before a person, with
- * thresholds that are low, since a proposal too many costs a glance and one too few costs an outage.
+ * What one edge teaches. Only answered flows of known direction, seen while nothing was lost, become rules by
+ * themselves. What is never answered may be a scan, or it may be syslog: what keeps coming over time is put before a
+ * person, with thresholds that are low, since a proposal too many costs a glance and one too few costs an outage.
  */
 #include "config.h"
 #include "segment/learn.h"

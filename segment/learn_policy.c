@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * From edges to a proposed policy. Edges are sorted so that what becomes one rule lies together: by the group whose list
- * decides, its list, the peer, protocol and port. Each run becomes one rule with the ports seen, or, where they are
- * too many to be a list, with a range (see learn.h, widening).
+ * From edges to a proposed policy. Edges are sorted so that what becomes one rule lies together: by the group whose
+ * list decides, its list, the peer, protocol and port. Each run becomes one rule with the ports seen, or, where they
+ * are too many to be a list, with a range (see learn.h, widening).
  */
 #include "config.h"
 #include "segment/learn.h"
@@ -106,8 +106,8 @@ static int gather(struct lesson *l, const struct edge *edges, size_t n_edges)
 	return learn_readiness(&l->readiness, &l->n_readiness, edges, n_edges);
 }
 
-/* The range that n sorted ports stand for: as they are where they lie densely, else the range systems take such ports from
- * (Linux's ip_local_port_range, or IANA's dynamic ports, RFC 6335), else from first to last. */
+/* The range that n sorted ports stand for: as they are where they lie densely, else the range systems take such ports
+ * from (Linux's ip_local_port_range, or IANA's dynamic ports, RFC 6335), else from first to last. */
 static struct service range_of(uint8_t proto, unsigned lo, unsigned hi, size_t n)
 {
 	struct service s = {(uint16_t)lo, (uint16_t)hi, proto};
@@ -140,11 +140,13 @@ static int find_candidates(struct lesson *l, const struct learn_settings *set)
 		const struct edge_key *key = &l->items[i].edge->key;
 		struct candidate *c;
 
-		for (k = i + 1; k < l->n && by_rule(&l->items[i], &l->items[k]) == 0 && l->items[k].edge->key.proto == key->proto;)
+		for (k = i + 1;
+		     k < l->n && by_rule(&l->items[i], &l->items[k]) == 0 && l->items[k].edge->key.proto == key->proto;)
 			k++;
 		while (i < k && l->items[i].edge->key.port < WIDEN_FLOOR)
 			i++;
-		if (k - i <= set->widen_ports || !proto_has_ports(key->proto) || l->items[i].named || l->items[i].decision == LEARN_ASK)
+		if (k - i <= set->widen_ports || !proto_has_ports(key->proto) || l->items[i].named ||
+		    l->items[i].decision == LEARN_ASK)
 			continue;
 		c = policy_grow(l->candidates, l->n_candidates, sizeof(*c));
 		if (!c)
@@ -184,7 +186,8 @@ static int take_services(struct lesson *l, struct policy_rule *r, size_t i, size
 			l->next_candidate++;
 			if (c->applied) {
 				r->services[r->n_services++] = c->range;
-				buf_printf(note, "; widened: %zu ports seen became %s", c->end - c->first, service_format(&c->range, text));
+				buf_printf(note, "; widened: %zu ports seen became %s", c->end - c->first,
+					   service_format(&c->range, text));
 				i = c->end;
 				continue;
 			}
@@ -238,9 +241,9 @@ static int make_rule(struct lesson *l, struct policy_group *g, size_t i, size_t 
 	struct edge *sum;
 	int rc;
 
-	r = first->decision == LEARN_ASK ? policy_append_rule(&g->asked, &g->n_asked) :
-	    first->inbound		 ? policy_append_rule(&g->inbound, &g->n_inbound) :
-					   policy_append_rule(&g->outbound, &g->n_outbound);
+	r = first->decision == LEARN_ASK ? policy_append_rule(&g->asked, &g->n_asked)
+	    : first->inbound		 ? policy_append_rule(&g->inbound, &g->n_inbound)
+					 : policy_append_rule(&g->outbound, &g->n_outbound);
 	sum = calloc(1, sizeof(*sum));
 	if (!r || !sum) {
 		free(sum);
@@ -349,7 +352,9 @@ void learn_widening_format(struct buf *b, const struct learn_widening *w)
 	service_format(&w->range, range);
 	buf_printf(b, "%s from %s: ", w->server, w->client);
 	if (w->applied)
-		buf_printf(b, "%s for %u ports seen, %u never seen", range, w->seen, w->range.hi - w->range.lo + 1u - w->seen);
+		buf_printf(b, "%s for %u ports seen, %u never seen", range, w->seen,
+			   w->range.hi - w->range.lo + 1u - w->seen);
 	else
-		buf_printf(b, "%u ports seen are listed one by one, the budget for ranges is spent (it would be %s)", w->seen, range);
+		buf_printf(b, "%u ports seen are listed one by one, the budget for ranges is spent (it would be %s)",
+			   w->seen, range);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Readiness: how likely it is that the next flow of a group takes an edge never seen, so that enforcing would block it.
- * Good (1953) and Turing: the share of flows whose edge was seen only once estimates the probability of the unseen. Its upper
- * bound is Clopper and Pearson's (1934), by bisection on the regularised incomplete beta function, which is summed as the
- * continued fraction of DLMF 8.17.22 in the way of Lentz.
+ * Good (1953) and Turing: the share of flows whose edge was seen only once estimates the probability of the unseen. Its
+ * upper bound is Clopper and Pearson's (1934), by bisection on the regularised incomplete beta function, which is
+ * summed as the continued fraction of DLMF 8.17.22 in the way of Lentz.
  */
 #include "config.h"
 #include "segment/learn.h"
@@ -181,10 +181,15 @@ void learn_readiness_format(struct buf *b, const struct learn_readiness *r)
 	if (r->flows == 0) {
 		buf_adds(b, "no flow that teaches yet");
 	} else {
-		buf_printf(b, "%" PRIu64 " flow%s on %" PRIu64 " edge%s, %" PRIu64 " of them seen once: the next flow takes a new edge "
+		buf_printf(b,
+			   "%" PRIu64 " flow%s on %" PRIu64 " edge%s, %" PRIu64
+			   " of them seen once: the next flow takes a new edge "
 			   "with a probability below %.*f %% (95 %% sure); %u of 168 hours of the week seen",
 			   r->flows, r->flows == 1 ? "" : "s", r->edges, r->edges == 1 ? "" : "s", r->edges_once,
-			   percent < 1 ? 2 : percent < 10 ? 1 : 0, percent, r->hours_of_week);
+			   percent < 1	  ? 2
+			   : percent < 10 ? 1
+					  : 0,
+			   percent, r->hours_of_week);
 	}
 	if (r->asked)
 		buf_printf(b, "; %u one-way edge%s for you to decide", r->asked, r->asked == 1 ? " waits" : "s wait");

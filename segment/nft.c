@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The handle: opening, adopting a table that is there, applying a ruleset, members coming and going, confirming and
- * removing. Every change of the table is worked out against what was just read from the kernel and is refused by it when
- * somebody else was faster; then it is read again.
+ * The handle: opening, adopting a table that is there, applying a ruleset, members coming and going, confirming
+ * and removing. Every change of the table is worked out against what was just read from the kernel and is refused
+ * by it when somebody else was faster; then it is read again.
  */
 #include "config.h"
 #include "segment/nft.h"
@@ -48,96 +48,12 @@ static int copy_ruleset(struct ruleset *out, const struct ruleset *rs)
 	return rc;
 }
 
-/* ---- members -------------------------------------------------------------------------------------------------- */
-static int member_cmp(const void *a, const void *b)
-{
-	return addr_cmp(&((const struct nft_member *)a)->addr, &((const struct nft_member *)b)->addr);
-}
-
-long nft_member_find(const struct nft *n, const struct addr *a)
-{
-	size_t lo = 0, hi = n->n_members;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		int c = addr_cmp(&n->members[mid].addr, a);
-
-		if (c == 0)
-			return (long)mid;
-		if (c < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return -1;
-}
-
-const char *nft_member_group(const struct nft *n, const struct addr *a)
-{
-	long i = nft_member_find(n, a);
-
-	return i < 0 ? "" : n->members[i].group;
-}
-
-/* Sorted copy; of two entries for one address the later one holds. */
-static int members_copy(struct nft_member **out, size_t *n_out, const struct nft_member *m, size_t n)
-{
-	struct nft_member *v = malloc((n + 1) * sizeof(*v));
-	size_t k = 0;
-
-	if (!v)
-		return -ENOMEM;
-	if (n)
-		memcpy(v, m, n * sizeof(*v));
-	if (n)
-		qsort(v, n, sizeof(*v), member_cmp);
-	for (size_t i = 0; i < n; i++) {
-		if (k && addr_equal(&v[k - 1].addr, &v[i].addr))
-			k--;
-		v[k++] = v[i];
-	}
-	*out = v;
-	*n_out = k;
-	return 0;
-}
-
-static int members_put(struct nft *n, const struct nft_member *m)
-{
-	long i = nft_member_find(n, &m->addr);
-	size_t at = 0;
-
-	if (i >= 0) {
-		n->members[i] = *m;
-		return 0;
-	}
-	if (n->n_members == n->cap_members) {
-		size_t cap = n->cap_members * 2 + 16;
-		struct nft_member *p = realloc(n->members, cap * sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		n->members = p;
-		n->cap_members = cap;
-	}
-	while (at < n->n_members && addr_cmp(&n->members[at].addr, &m->addr) < 0)
-		at++;
-	memmove(&n->members[at + 1], &n->members[at], (n->n_members - at) * sizeof(*n->members));
-	n->members[at] = *m;
-	n->n_members++;
-	return 0;
-}
-
-static void members_drop(struct nft *n, size_t i)
-{
-	memmove(&n->members[i], &n->members[i + 1], (n->n_members - i - 1) * sizeof(*n->members));
-	n->n_members--;
-}
-
 /* ---- opening -------------------------------------------------------------------------------------------------- */
 static int adopt_members(struct nft *n, const struct nft_model *held)
 {
 	for (int v4 = 1; v4 >= 0; v4--) {
-		const struct nft_set *s = nft_model_find_set(held, v4 ? NFT_SET_WORKLOADS "_4" : NFT_SET_WORKLOADS "_6");
+		const struct nft_set *s =
+			nft_model_find_set(held, v4 ? NFT_SET_WORKLOADS "_4" : NFT_SET_WORKLOADS "_6");
 
 		for (size_t i = 0; s && i < s->n_elems; i++) {
 			struct nft_member m = {.addr = nft_elem_addr(&s->elems[i], s->shape.key_len)};
@@ -146,7 +62,7 @@ static int adopt_members(struct nft *n, const struct nft_model *held)
 			if (!s->elems[i].note)
 				continue;
 			snprintf(m.group, sizeof(m.group), "%s", s->elems[i].note);
-			rc = members_put(n, &m);
+			rc = nft_members_put(n, &m);
 			if (rc < 0)
 				return rc;
 		}
@@ -230,6 +146,18 @@ uint64_t nft_generation(const struct nft *n)
 }
 
 /* ---- applying ------------------------------------------------------------------------------------------------- */
+int nft_commit(struct nft *n, struct nft_change *c, char *error)
+{
+	int rc = nft_change_commit(c, n->nl, error, NFT_ERROR_STRLEN);
+	uint32_t now = 0;
+
+	if (rc < 0 || c->n == 0)
+		return rc;
+	/* One step further, and it was ours; more than one, and somebody else's change is among them. */
+	n->genid = n->genid && nft_read_genid(n->nl, &now) == 0 && now == n->genid + 1 ? now : 0;
+	return 0;
+}
+
 static int sync_once(struct nft *n, const struct nft_model *wanted, size_t *changed, char *error)
 {
 	struct nft_model held = {0};
@@ -243,13 +171,14 @@ static int sync_once(struct nft *n, const struct nft_model *wanted, size_t *chan
 		snprintf(error, NFT_ERROR_STRLEN, "reading the table: %s", strerror(-rc));
 		goto out;
 	}
+	n->genid = genid; /* what there is to know of it has just been read */
 	rc = nft_change_start(&c, genid);
 	if (rc < 0)
 		goto out;
 	nft_diff(&c, &held, wanted);
 	if (!held.present)
 		nft_change_settle(&c);
-	rc = nft_change_commit(&c, n->nl, error, NFT_ERROR_STRLEN);
+	rc = nft_commit(n, &c, error);
 	if (rc == 0 && !held.present)
 		nft_count_forget(n);
 	if (rc == 0 && changed)
@@ -300,6 +229,10 @@ int nft_apply(struct nft *n, const struct ruleset *rs, const struct nft_member *
 	int rc;
 
 	error[0] = '\0';
+	if (rs->generation == 0) {
+		snprintf(error, NFT_ERROR_STRLEN, "a ruleset without a generation");
+		return -EINVAL;
+	}
 	ruleset_init(&n->rs);
 	n->roles = (struct nft_roles){NULL, 0};
 	n->members = NULL;
@@ -307,7 +240,7 @@ int nft_apply(struct nft *n, const struct ruleset *rs, const struct nft_member *
 	if (rc == 0)
 		rc = nft_roles_build(&n->roles, rs);
 	if (rc == 0)
-		rc = members_copy(&n->members, &n->n_members, members, n_members);
+		rc = nft_members_copy(&n->members, &n->n_members, members, n_members);
 	n->cap_members = n->n_members;
 	n->about.generation = rs->generation;
 	n->about.layout = NFT_LAYOUT;
@@ -340,90 +273,6 @@ int nft_apply(struct nft *n, const struct ruleset *rs, const struct nft_member *
 	return rc;
 }
 
-/* ---- one member ----------------------------------------------------------------------------------------------- */
-struct one {
-	struct nft_change c;
-	bool add;
-};
-
-static int change_elem(void *arg, const char *set, const void *key, size_t key_len, const char *target, const char *note,
-		       uint64_t timeout_ms)
-{
-	struct one *o = arg;
-	const struct nft_shape shape = {.key_len = (uint32_t)key_len, .verdicts = target != NULL};
-	struct nft_set s = {0};
-	int rc = nft_set_elem(&s, key, key_len, target, note, timeout_ms);
-
-	/* An armed element may have run out by itself, and removing what is not there would fail the whole: put it there
-	 * first, which does nothing where it is. */
-	if (rc == 0 && !o->add && strncmp(set, NFT_SET_ARMED, strlen(NFT_SET_ARMED)) == 0)
-		nft_change_elems(&o->c, set, &shape, s.elems, 1, true);
-	if (rc == 0)
-		nft_change_elems(&o->c, set, &shape, s.elems, 1, o->add);
-	if (s.n_elems)
-		nft_elem_fini(&s.elems[0]);
-	free(s.elems);
-	return rc < 0 ? rc : o->c.rc;
-}
-
-/* old and new may be NULL; both have the same address. */
-static int change_member(struct nft *n, const struct nft_member *old, const struct nft_member *new, char *error)
-{
-	struct one o = {.add = false};
-	uint64_t timeout_ms;
-	bool armed = nft_is_armed(&n->about, &timeout_ms);
-	int rc = nft_change_start(&o.c, 0);
-
-	error[0] = '\0';
-	if (rc == 0 && old)
-		rc = nft_elems_each(&n->roles, old, armed, timeout_ms, change_elem, &o);
-	o.add = true;
-	if (rc == 0 && new)
-		rc = nft_elems_each(&n->roles, new, armed, timeout_ms, change_elem, &o);
-	if (rc == 0)
-		rc = nft_change_commit(&o.c, n->nl, error, NFT_ERROR_STRLEN);
-	nft_change_fini(&o.c);
-	return rc;
-}
-
-int nft_member_add(struct nft *n, const struct nft_member *m, char *error)
-{
-	long i = nft_member_find(n, &m->addr);
-	struct nft_member old;
-	int rc;
-
-	error[0] = '\0';
-	if (i >= 0 && strcmp(n->members[i].group, m->group) == 0)
-		return 0;
-	if (i >= 0)
-		old = n->members[i];
-	rc = n->about.generation ? change_member(n, i >= 0 ? &old : NULL, m, error) : 0;
-	/* Somebody else took elements or the table away: that is put back in the same go. */
-	if ((rc == -ENOENT || rc == -EEXIST) && n->have_rs)
-		return members_put(n, m) < 0 ? -ENOMEM : nft_sync(n, NULL, error);
-	return rc < 0 ? rc : members_put(n, m);
-}
-
-int nft_member_del(struct nft *n, const struct addr *a, char *error)
-{
-	long i = nft_member_find(n, a);
-	struct nft_member old;
-	int rc;
-
-	error[0] = '\0';
-	if (i < 0)
-		return 0;
-	old = n->members[i];
-	rc = n->about.generation ? change_member(n, &old, NULL, error) : 0;
-	if (rc == -ENOENT && n->have_rs) {
-		members_drop(n, (size_t)i);
-		return nft_sync(n, NULL, error);
-	}
-	if (rc == 0)
-		members_drop(n, (size_t)i);
-	return rc;
-}
-
 /* ---- confirming and removing ------------------------------------------------------------------------------------ */
 static int replace_about(struct nft *n, struct nft_change *c, const struct nft_about *about)
 {
@@ -450,7 +299,7 @@ static int replace_about(struct nft *n, struct nft_change *c, const struct nft_a
 int nft_confirm(struct nft *n, char *error)
 {
 	struct nft_about about = n->about;
-	struct one o = {.add = true};
+	struct nft_one o = {.add = true};
 	uint64_t timeout_ms;
 	int rc;
 
@@ -471,10 +320,10 @@ int nft_confirm(struct nft *n, char *error)
 		nft_change_flush(&o.c, NFT_SET_ARMED "_4");
 		nft_change_flush(&o.c, NFT_SET_ARMED "_6");
 		for (size_t i = 0; rc == 0 && i < n->n_members; i++)
-			rc = nft_elems_each_armed(&n->roles, &n->members[i], change_elem, &o);
+			rc = nft_elems_each_armed(&n->roles, &n->members[i], nft_change_elem, &o);
 	}
 	if (rc == 0)
-		rc = nft_change_commit(&o.c, n->nl, error, NFT_ERROR_STRLEN);
+		rc = nft_commit(n, &o.c, error);
 	nft_change_fini(&o.c);
 	if (rc == 0)
 		n->about = about;
@@ -492,7 +341,7 @@ int nft_remove(struct nft *n, char *error)
 	rc = nft_change_start(&c, 0);
 	if (rc == 0) {
 		nft_change_table(&c, false);
-		rc = nft_change_commit(&c, n->nl, error, NFT_ERROR_STRLEN);
+		rc = nft_commit(n, &c, error);
 	}
 	nft_change_fini(&c);
 	if (rc == -ENOENT)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Anonymous sets of a rule ("tcp dport { 80, 443 }") and the finishing of a rule: shared by nft_expr.c and nft_rule.c. */
+/* Anonymous sets of a rule ("tcp dport { 80, 443 }") and the finishing of a rule: shared by nft_expr.c and
+ * nft_rule.c. */
 #ifndef WEIR_SEGMENT_NFT_ANON_H
 #define WEIR_SEGMENT_NFT_ANON_H
 #include "common/proto.h"

@@ -139,7 +139,8 @@ static int write_v4(uint8_t *out, const uint8_t *in, size_t len)
 
 	if (header < IP4_HEADER || len < header + QUOTE || header + QUOTE > NFT_ANSWER_MAX - IP4_HEADER - ICMP_HEADER)
 		return -EPROTO;
-	if (((in[6] & 0x1f) | in[7]) != 0 || (in[16] & 0xf0) == 0xe0 || in[16] == 255 || (in[12] & 0xf0) == 0xe0 || in[12] == 0)
+	if (((in[6] & 0x1f) | in[7]) != 0 || (in[16] & 0xf0) == 0xe0 || in[16] == 255 || (in[12] & 0xf0) == 0xe0 ||
+	    in[12] == 0)
 		return -EPROTO; /* a later fragment; multicast, broadcast; a source nobody can be answered at */
 	if (in[9] == PROTO_ICMP && is_icmp4_error(in[header]))
 		return -EPROTO;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Frames between two ports of one bridge cross the inet hooks only if the bridge is told so. Docker sets a sysctl for all
- * bridges of the host; where nobody did, this sets the attribute of the one bridge, and writes what was there before into
- * the table first, so that whoever removes the table later, also after a crash, can put it back.
+ * Frames between two ports of one bridge cross the inet hooks only if the bridge is told so. Docker sets a sysctl
+ * for all bridges of the host; where nobody did, this sets the attribute of the one bridge, and writes what was
+ * there before into the table first, so that whoever removes the table later, also after a crash, can put it back.
  */
 #include "config.h"
 
@@ -22,7 +22,8 @@
 #define SYSCTL "/proc/sys/net/bridge/bridge-nf-call-"
 #define NOTE "index %u, nf_call_iptables was %u, nf_call_ip6tables was %u"
 
-/* The host's own setting (of this network namespace): 0, 1, or negative errno; -ENOENT without the br_netfilter module. */
+/* The host's own setting (of this network namespace): 0, 1, or negative errno; -ENOENT without the br_netfilter
+ * module. */
 static int read_sysctl(const char *which)
 {
 	char path[128], c = '0';
@@ -160,8 +161,8 @@ int nft_bridges_read(struct nft *n, const struct nft_model *held)
 }
 
 /* ---- the promises ------------------------------------------------------------------------------------------------ */
-/* Writes all of the memory into the table. And connections that ran through the bridge unseen are older than what will now be
- * seen of them: they are taken as they are. */
+/* Writes all of the memory into the table. And connections that ran through the bridge unseen are older than what
+ * will now be seen of them: they are taken as they are. */
 static int write_memory(struct nft *n, char *error)
 {
 	struct nft_model m = {0};
@@ -176,7 +177,7 @@ static int write_memory(struct nft *n, char *error)
 		nft_change_elems(&c, NFT_SET_BRIDGES, &nft_shape_bridges, s->elems, s->n_elems, true);
 		nft_change_flush(&c, NFT_SET_SETTLING);
 		nft_change_settle(&c);
-		rc = nft_change_commit(&c, n->nl, error, NFT_ERROR_STRLEN);
+		rc = nft_commit(n, &c, error);
 	}
 	nft_change_fini(&c);
 	nft_model_fini(&m);
@@ -191,11 +192,13 @@ int nft_bridge_hook(struct nft *n, uint32_t ifindex, const char *name, char *err
 
 	error[0] = '\0';
 	if (n->about.generation == 0) {
-		snprintf(error, NFT_ERROR_STRLEN, "bridge %s: there is no table to remember its settings in; apply first", name);
+		snprintf(error, NFT_ERROR_STRLEN,
+			 "bridge %s: there is no table to remember its settings in; apply first", name);
 		return -ENOENT;
 	}
 	if (all4 == -ENOENT) {
-		snprintf(error, NFT_ERROR_STRLEN, "bridge %s: the kernel cannot filter bridged frames; modprobe br_netfilter", name);
+		snprintf(error, NFT_ERROR_STRLEN,
+			 "bridge %s: the kernel cannot filter bridged frames; modprobe br_netfilter", name);
 		return -EOPNOTSUPP;
 	}
 	rc = nl_open(&route, NETLINK_ROUTE);
@@ -233,7 +236,8 @@ int nft_bridge_restore_all(struct nft *n, char *error)
 			one = set(route, b->ifindex, b->was4, b->was6);
 		if (one < 0 && one != -ENODEV && first == 0) {
 			first = one;
-			snprintf(error, NFT_ERROR_STRLEN, "bridge %s: restoring nf_call_iptables: %s", b->name, strerror(-one));
+			snprintf(error, NFT_ERROR_STRLEN, "bridge %s: restoring nf_call_iptables: %s", b->name,
+				 strerror(-one));
 		}
 	}
 	nl_close(route);

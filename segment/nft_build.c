@@ -190,7 +190,8 @@ static void match_peer(struct nft_builder *b, const struct list *l, const struct
 		nft_match_addr_set(b, v4, source, set, false);
 		break;
 	case RULE_PEER_WORLD:
-		/* What leaves by an outbound list has no workload at its other end: the inbound maps took those before. */
+		/* What leaves by an outbound list has no workload at its other end: the inbound maps took those
+		 * before. */
 		if (l->in)
 			nft_match_addr_set(b, v4, source, v4 ? NFT_SET_WORKLOADS "_4" : NFT_SET_WORKLOADS "_6", true);
 		nft_match_local(b, source, true);
@@ -295,8 +296,8 @@ static int build_miss(const struct list *l)
 	return nft_rule_finish(&b, 0, NFT_TAG_NONE, comment);
 }
 
-static int build_list(struct nft_model *m, const struct ruleset *rs, const struct nft_roles *roles, const struct nft_role *role,
-		      bool in)
+static int build_list(struct nft_model *m, const struct ruleset *rs, const struct nft_roles *roles,
+		      const struct nft_role *role, bool in)
 {
 	struct list l = {.roles = roles, .role = role, .in = in};
 	int group = ruleset_find_group(rs, role->group), rc = 0;
@@ -333,8 +334,8 @@ static int build_peer_sets(struct nft_model *m, const struct nft_role *role)
 	return 0;
 }
 
-int nft_build(struct nft_model *m, const struct ruleset *rs, const struct nft_roles *roles, const struct nft_about *about,
-	      uint16_t log_group)
+int nft_build(struct nft_model *m, const struct ruleset *rs, const struct nft_roles *roles,
+	      const struct nft_about *about, uint16_t log_group)
 {
 	int rc = nft_build_fixed(m, about, log_group);
 

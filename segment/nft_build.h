@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * From a ruleset to the table it becomes: names for its groups, the fixed chains and sets, a pair of chains per group with
- * a policy, a pair of sets per group that is somebody's peer. Which addresses are in the sets is added by nft_elems.
- * docs/enforcement.md shows the outcome.
+ * From a ruleset to the table it becomes: names for its groups, the fixed chains and sets, a pair of chains per
+ * group with a policy, a pair of sets per group that is somebody's peer. Which addresses are in the sets is added
+ * by nft_elems. docs/enforcement.md shows the outcome.
  */
 #ifndef WEIR_SEGMENT_NFT_BUILD_H
 #define WEIR_SEGMENT_NFT_BUILD_H
@@ -55,17 +55,17 @@ void nft_roles_fini(struct nft_roles *r);
 const struct nft_role *nft_roles_find(const struct nft_roles *r, const char *group);
 
 /* Chains and sets, the latter without elements; m must be empty and is sorted afterwards. 0 or -ENOMEM. */
-int nft_build(struct nft_model *m, const struct ruleset *rs, const struct nft_roles *roles, const struct nft_about *about,
-	      uint16_t log_group);
+int nft_build(struct nft_model *m, const struct ruleset *rs, const struct nft_roles *roles,
+	      const struct nft_about *about, uint16_t log_group);
 /* The part that is the same for every ruleset (nft_fixed.c). */
 int nft_build_fixed(struct nft_model *m, const struct nft_about *about, uint16_t log_group);
 struct nft_set *nft_build_set(struct nft_model *m, const char *base, const char *suffix, const struct nft_shape *shape,
 			      const char *comment);
 
 /*
- * The promise that dry run cannot hurt, checked on the outcome: from the lists of a group that does not enforce no rule
- * is reachable that refuses anything, and in lists that enforce only through a match of the armed set. 0, or -EPROTO with
- * the place in error (size bytes).
+ * The promise that dry run cannot hurt, checked on the outcome: from the lists of a group that does not enforce no
+ * rule is reachable that refuses anything, and in lists that enforce only through a match of the armed set. 0, or
+ * -EPROTO with the place in error (size bytes).
  */
 int nft_check(const struct nft_model *m, char *error, size_t size);
 

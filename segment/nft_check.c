@@ -79,8 +79,8 @@ int nft_check(const struct nft_model *m, char *error, size_t size)
 		if (!c->group[0])
 			continue;
 		if (c->stage == STAGE_ENFORCE ? !list_guarded(&k, c) : chain_refuses(&k, c->name)) {
-			snprintf(error, size, "chain %s of group %s (%s) could refuse a packet; nothing was sent", c->name,
-				 c->group, stage_name(c->stage));
+			snprintf(error, size, "chain %s of group %s (%s) could refuse a packet; nothing was sent",
+				 c->name, c->group, stage_name(c->stage));
 			rc = -EPROTO;
 		}
 	}

@@ -171,9 +171,10 @@ static void tell_expiry(struct nft *n, const struct nft_events *ev)
 		enforces = enforces || (n->roles.v[i].listed && n->roles.v[i].stage == STAGE_ENFORCE);
 	if (!enforces || n->expiry_told || n->about.armed != NFT_ARMED_UNTIL || nft_is_armed(&n->about, &timeout_ms))
 		return;
+	if (!ev || !ev->expired)
+		return;
 	n->expiry_told = true;
-	if (ev && ev->expired)
-		ev->expired(ev->arg, n->about.generation);
+	ev->expired(ev->arg, n->about.generation);
 }
 
 int nft_poll_counters(struct nft *n, uint64_t now_ns, const struct nft_events *ev)
@@ -188,7 +189,7 @@ int nft_poll_counters(struct nft *n, uint64_t now_ns, const struct nft_events *e
 		p.before = &n->seen[i];
 		p.next = (struct nft_seen_table){NULL, 0, 0};
 		rc = nft_read_elems(n->nl, p.set->name, on_miss, &p);
-		if (rc == -EINTR) /* the table changed meanwhile: what was read is true, the rest comes with the next poll */
+		if (rc == -EINTR) /* the table changed meanwhile: what was read is true, the rest comes next time */
 			rc = 0;
 		else if (rc == 0) {
 			free(n->seen[i].v);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The difference between the table that is held and the one that is wanted, in the order in which the kernel can take it:
- * what others will refer to first (chains, sets), then elements, then rules; what nobody refers to any more last. A
- * rule whose content did not change stays where it is, with its counters.
+ * The difference between the table that is held and the one that is wanted, in the order in which the kernel can
+ * take it: what others will refer to first (chains, sets), then elements, then rules; what nobody refers to any
+ * more last. A rule whose content did not change stays where it is, with its counters.
  */
 #include "config.h"
 #include "segment/nft_send.h"
@@ -12,7 +12,8 @@
 #include <string.h>
 #include <linux/netfilter/nf_tables.h>
 
-/* Another use of the same name cannot be changed in place: the whole table is then made anew, in the same transaction. */
+/* Another use of the same name cannot be changed in place: the whole table is then made anew, in the same
+ * transaction. */
 static bool same_shape(const struct nft_set *a, const struct nft_set *b)
 {
 	return a->shape.key_type == b->shape.key_type && a->shape.key_len == b->shape.key_len &&
@@ -51,7 +52,8 @@ static void diff_elems(struct nft_change *c, const struct nft_set *held, const s
 	for (size_t i = 0; held && i < held->n_elems; i++) {
 		const struct nft_elem *w = nft_set_find(wanted, held->elems[i].key);
 
-		if (!w || !nft_elem_same(&held->elems[i], w) || (held->elems[i].timeout_ms == 0) != (w->timeout_ms == 0))
+		if (!w || !nft_elem_same(&held->elems[i], w) ||
+		    (held->elems[i].timeout_ms == 0) != (w->timeout_ms == 0))
 			del[n_del++] = held->elems[i];
 	}
 	for (size_t i = 0; i < wanted->n_elems; i++) {
@@ -67,8 +69,8 @@ out:
 	free(add);
 }
 
-/* Marks which held rules stay: kept[i] is the index of the wanted rule that held rule i is, or -1. Both lists have the same
- * order wherever they have the same rules, so that walking forward finds all that can stay in place. */
+/* Marks which held rules stay: kept[i] is the index of the wanted rule that held rule i is, or -1. Both lists have
+ * the same order wherever they have the same rules, so that walking forward finds all that can stay in place. */
 static void match_rules(long *kept, const struct nft_chain *held, const struct nft_chain *wanted)
 {
 	size_t from = 0;

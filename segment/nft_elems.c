@@ -10,8 +10,8 @@
 
 #include "common/verdict.h"
 
-static int emit(const struct nft_member *member, const char *base, const char *target, const char *note, uint64_t timeout_ms,
-		nft_elem_fn *fn, void *arg)
+static int emit(const struct nft_member *member, const char *base, const char *target, const char *note,
+		uint64_t timeout_ms, nft_elem_fn *fn, void *arg)
 {
 	bool v4 = addr_is_v4(&member->addr);
 	char set[NFT_NAME_LEN];
@@ -59,8 +59,8 @@ static int into_model(void *arg, const char *set, const void *key, size_t key_le
 	return s ? nft_set_elem(s, key, key_len, target, note, timeout_ms) : -ENOENT;
 }
 
-int nft_elems_build(struct nft_model *m, const struct nft_roles *roles, const struct nft_member *members, size_t n, bool armed,
-		    uint64_t timeout_ms)
+int nft_elems_build(struct nft_model *m, const struct nft_roles *roles, const struct nft_member *members, size_t n,
+		    bool armed, uint64_t timeout_ms)
 {
 	int rc = 0;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Rules, expression by expression: each function appends what one word of an nft rule means ("ip saddr @set", "tcp dport
- * {...}", "counter"). Written so that Debian's nft can turn every rule back into that word; registers and offsets are
- * therefore those nft itself uses. A failure is remembered in the builder and told by nft_rule_finish.
+ * Rules, expression by expression: each function appends what one word of an nft rule means ("ip saddr @set", "tcp
+ * dport {...}", "counter"). Written so that Debian's nft can turn every rule back into that word; registers and
+ * offsets are therefore those nft itself uses. A failure is remembered in the builder and told by nft_rule_finish.
  */
 #ifndef WEIR_SEGMENT_NFT_EXPR_H
 #define WEIR_SEGMENT_NFT_EXPR_H
@@ -14,7 +14,8 @@
 #include "common/proto.h"
 #include "segment/nft_model.h"
 
-/* nft's numbers for key types (its datatype.h), which the kernel keeps and nft reads back; 6 bits each when concatenated. */
+/* nft's numbers for key types (its datatype.h), which the kernel keeps and nft reads back; 6 bits each when
+ * concatenated. */
 enum nft_key_type {
 	NFT_TYPE_NFPROTO = 2,
 	NFT_TYPE_IPADDR = 7,
@@ -46,8 +47,8 @@ void nft_match_prefix(struct nft_builder *b, const struct prefix *p, bool source
 void nft_match_local(struct nft_builder *b, bool source, bool inverted); /* fib saddr|daddr type local */
 void nft_match_proto(struct nft_builder *b, uint8_t proto);
 void nft_match_proto_set(struct nft_builder *b, const uint8_t *protos, size_t n, bool inverted);
-/* All services must be of one protocol, sorted, not overlapping; matches the protocol too. For a protocol without ports,
- * that alone. */
+/* All services must be of one protocol, sorted, not overlapping; matches the protocol too. For a protocol without
+ * ports, that alone. */
 void nft_match_services(struct nft_builder *b, const struct service *s, size_t n);
 void nft_match_ct_state(struct nft_builder *b, uint32_t mask);
 void nft_match_not_syn(struct nft_builder *b); /* tcp flags != syn / fin,syn,rst,ack */
@@ -64,8 +65,8 @@ void nft_verdict(struct nft_builder *b, int verdict, const char *chain); /* NF_A
 void nft_vmap(struct nft_builder *b, bool v4, bool source, const char *map);
 void nft_reject(struct nft_builder *b, bool tcp_reset);
 
-/* Does the rule drop, reject or hand a packet to a program? chain (may be NULL): where its verdict jumps to, or NULL; map:
- * a verdict map it looks into, or NULL. Borrowed from the rule. */
+/* Does the rule drop, reject or hand a packet to a program? chain (may be NULL): where its verdict jumps to, or
+ * NULL; map: a verdict map it looks into, or NULL. Borrowed from the rule. */
 bool nft_rule_refuses(const struct nft_rule *r, const char **chain, const char **map);
 /* Does it only go on for members of that set? */
 bool nft_rule_looks_into(const struct nft_rule *r, const char *set);

@@ -25,8 +25,8 @@
 #define SAMPLES_BURST 100
 #define ANSWERS 1000
 #define ANSWERS_BURST 1000
-/* Behind the IP header the first 8 bytes, which have ports or ICMP type and are what an ICMP error must quote; of TCP the
- * whole fixed header, which a reset is made from. Never payload. */
+/* Behind the IP header the first 8 bytes, which have ports or ICMP type and are what an ICMP error must quote; of
+ * TCP the whole fixed header, which a reset is made from. Never payload. */
 #define IP4_HEADER 20
 #define IP6_HEADER 40
 #define SNAP_ANY 8
@@ -36,18 +36,23 @@
 
 const struct nft_shape nft_shape_addr4 = {.key_type = NFT_TYPE_IPADDR, .key_len = 4, .ours = true};
 const struct nft_shape nft_shape_addr6 = {.key_type = NFT_TYPE_IP6ADDR, .key_len = 16, .ours = true};
-const struct nft_shape nft_shape_armed4 = {.key_type = NFT_TYPE_IPADDR, .key_len = 4, .flags = NFT_SET_TIMEOUT, .ours = true};
+const struct nft_shape nft_shape_armed4 = {
+	.key_type = NFT_TYPE_IPADDR, .key_len = 4, .flags = NFT_SET_TIMEOUT, .ours = true};
 const struct nft_shape nft_shape_armed6 = {.key_type = NFT_TYPE_IP6ADDR, .key_len = 16, .flags = NFT_SET_TIMEOUT,
 					   .ours = true};
-const struct nft_shape nft_shape_map4 = {.key_type = NFT_TYPE_IPADDR, .key_len = 4, .flags = NFT_SET_MAP, .verdicts = true,
-					 .ours = true};
+const struct nft_shape nft_shape_map4 = {
+	.key_type = NFT_TYPE_IPADDR, .key_len = 4, .flags = NFT_SET_MAP, .verdicts = true, .ours = true};
 const struct nft_shape nft_shape_map6 = {.key_type = NFT_TYPE_IP6ADDR, .key_len = 16, .flags = NFT_SET_MAP,
 					 .verdicts = true, .ours = true};
 #define MISS_SHAPE .flags = NFT_SET_EVAL | NFT_SET_TIMEOUT, .size = NFT_MISS_SET_SIZE, .timeout_ms = NFT_MISS_TIMEOUT_MS
 const struct nft_shape nft_shape_miss4 = {
-	.key_type = CONCAT(NFT_TYPE_IPADDR, NFT_TYPE_IPADDR, NFT_TYPE_PROTO, NFT_TYPE_SERVICE), .key_len = 16, MISS_SHAPE};
+	.key_type = CONCAT(NFT_TYPE_IPADDR, NFT_TYPE_IPADDR, NFT_TYPE_PROTO, NFT_TYPE_SERVICE),
+	.key_len = 16,
+	MISS_SHAPE};
 const struct nft_shape nft_shape_miss6 = {
-	.key_type = CONCAT(NFT_TYPE_IP6ADDR, NFT_TYPE_IP6ADDR, NFT_TYPE_PROTO, NFT_TYPE_SERVICE), .key_len = 40, MISS_SHAPE};
+	.key_type = CONCAT(NFT_TYPE_IP6ADDR, NFT_TYPE_IP6ADDR, NFT_TYPE_PROTO, NFT_TYPE_SERVICE),
+	.key_len = 40,
+	MISS_SHAPE};
 const struct nft_shape nft_shape_miss_icmp4 = {
 	.key_type = CONCAT(0, NFT_TYPE_IPADDR, NFT_TYPE_IPADDR, NFT_TYPE_ICMP), .key_len = 12, MISS_SHAPE};
 const struct nft_shape nft_shape_miss_icmp6 = {
@@ -134,7 +139,8 @@ static const struct service housekeeping[] = {{130, 130, PROTO_ICMP6}, {131, 131
 					      {133, 133, PROTO_ICMP6}, {134, 134, PROTO_ICMP6}, {135, 135, PROTO_ICMP6},
 					      {136, 136, PROTO_ICMP6}, {143, 143, PROTO_ICMP6}};
 static const struct service errors4[] = {{3, 3, PROTO_ICMP}, {11, 11, PROTO_ICMP}, {12, 12, PROTO_ICMP}};
-static const struct service errors6[] = {{1, 1, PROTO_ICMP6}, {2, 2, PROTO_ICMP6}, {3, 3, PROTO_ICMP6}, {4, 4, PROTO_ICMP6}};
+static const struct service errors6[] = {
+	{1, 1, PROTO_ICMP6}, {2, 2, PROTO_ICMP6}, {3, 3, PROTO_ICMP6}, {4, 4, PROTO_ICMP6}};
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
 static int build_base(struct nft_model *m, const char *name, int hook)
@@ -214,7 +220,8 @@ static int build_samples(struct nft_chain *c, uint32_t rate, uint32_t burst, con
 	return rc;
 }
 
-/* Every packet that comes here ends in exactly one of the counters. An update of a full set fails, which ends its rule. */
+/* Every packet that comes here ends in exactly one of the counters. An update of a full set fails, which ends its
+ * rule. */
 static int build_counting(struct nft_chain *c, const char *base, int verdict, const char *to, uint8_t overflow_tag)
 {
 	static const uint8_t ports[] = {PROTO_TCP, PROTO_UDP, PROTO_SCTP};

@@ -5,6 +5,7 @@
 #include "netlink/nl.h"
 #include "segment/nft.h"
 #include "segment/nft_build.h"
+#include "segment/nft_send.h"
 
 struct nft_answerer;
 
@@ -53,6 +54,7 @@ struct nft {
 	uint64_t told_second; /* samples told of in this second */
 	uint32_t told;
 
+	uint32_t genid; /* of the kernel's nftables state as this handle last left it; 0: not known */
 	uint64_t foreign_ns; /* when a foreign change was noticed; 0: none */
 	char foreign_what[160];
 };
@@ -61,13 +63,26 @@ struct nft {
 bool nft_is_armed(const struct nft_about *about, uint64_t *timeout_ms);
 /* Makes the kernel hold the handle's ruleset, members and about. *changed (may be NULL): how many objects it took. */
 int nft_sync(struct nft *n, size_t *changed, char *error);
+/* Sends a transaction and notes that it was ours. 0 or negative errno. */
+int nft_commit(struct nft *n, struct nft_change *c, char *error);
 /* Position of the address in members, or -1. */
 long nft_member_find(const struct nft *n, const struct addr *a);
+/* Sorted copy; of two entries for one address the later one holds. 0 or -ENOMEM. */
+int nft_members_copy(struct nft_member **out, size_t *n_out, const struct nft_member *m, size_t n);
+int nft_members_put(struct nft *n, const struct nft_member *m); /* in the handle only. 0 or -ENOMEM */
 const char *nft_member_group(const struct nft *n, const struct addr *a); /* "" when it is no workload */
 
 /* The bridges' elements into a model that was built; and back from one that was read. */
 int nft_bridges_build(struct nft_model *m, const struct nft *n);
 int nft_bridges_read(struct nft *n, const struct nft_model *held);
+
+/* An nft_elem_fn that puts one element into a transaction. */
+struct nft_one {
+	struct nft_change c;
+	bool add;
+};
+int nft_change_elem(void *arg, const char *set, const void *key, size_t key_len, const char *target,
+		    const char *note, uint64_t timeout_ms);
 
 int nft_log_open(struct nft *n, char *error);
 int nft_log_dispatch(struct nft *n, uint64_t now_ns, const struct nft_events *ev);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Samples of what is (or would be) refused: the kernel's NFLOG, header bytes only. A sample adds to the exact counters
- * what they cannot hold, the source port, and is what a refused datagram is answered from. The prefix says which verdict and
- * which generation; which list and group follows from the addresses, by the same table.
+ * Samples of what is (or would be) refused: the kernel's NFLOG, header bytes only. A sample adds to the exact
+ * counters what they cannot hold, the source port, and is what a refused datagram is answered from. The prefix
+ * says which verdict and which generation; which list and group follows from the addresses, by the same table.
  */
 #include "config.h"
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The table as values: chains with their rules, sets with their elements. The same form describes what the kernel shall
- * hold (built from a ruleset, rules as libnftnl objects) and what it holds (read back, rules as handles and counters), so
- * that the difference between the two is a walk over both. A rule is known by a hash of its content, which it carries in
- * its userdata: that is how a rule that did not change keeps its place and its counters, across restarts too.
+ * The table as values: chains with their rules, sets with their elements. The same form describes what the kernel
+ * shall hold (built from a ruleset, rules as libnftnl objects) and what it holds (read back, rules as handles and
+ * counters), so that the difference between the two is a walk over both. A rule is known by a hash of its content,
+ * which it carries in its userdata: that is how a rule that did not change keeps its place and its counters,
+ * across restarts too.
  */
 #ifndef WEIR_SEGMENT_NFT_MODEL_H
 #define WEIR_SEGMENT_NFT_MODEL_H

@@ -20,7 +20,8 @@ static bool is_plain(unsigned char c)
 	return c < 0x80 && (isalnum(c) || c == '_' || c == '.' || c == '-');
 }
 
-/* Looks like a name with a hash behind it? Such a name always gets its own hash, so that it is never taken for another's. */
+/* Looks like a name with a hash behind it? Such a name always gets its own hash, so that it is never taken for
+ * another's. */
 static bool looks_hashed(const char *name, size_t len)
 {
 	return len > 9 && name[len - 9] == '_' && strspn(name + len - 8, "0123456789abcdef") == 8;
@@ -50,7 +51,11 @@ void nft_name_base(char out[NFT_BASE_LEN], const char *group, bool plain)
 /* Length of the well-formed UTF-8 character at p (RFC 3629), 0 if it is none. */
 static size_t utf8_len(const unsigned char *p)
 {
-	size_t n = p[0] < 0x80 ? 1 : (p[0] & 0xe0) == 0xc0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : (p[0] & 0xf8) == 0xf0 ? 4 : 0;
+	size_t n = p[0] < 0x80		   ? 1
+		   : (p[0] & 0xe0) == 0xc0 ? 2
+		   : (p[0] & 0xf0) == 0xe0 ? 3
+		   : (p[0] & 0xf8) == 0xf0 ? 4
+					   : 0;
 	uint32_t c = n == 1 ? p[0] : p[0] & (0x7fu >> n);
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 

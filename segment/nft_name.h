@@ -14,8 +14,8 @@
 
 #define NFT_BASE_LEN 152 /* a group's part of a name, with its NUL */
 
-/* The readable form of a group's name: letters, digits, '_', '.', '-'; the rest becomes '_'. When that loses more than a
- * slash, or plain is false (the readable form is taken), a hash of the full name is appended. */
+/* The readable form of a group's name: letters, digits, '_', '.', '-'; the rest becomes '_'. When that loses more
+ * than a slash, or plain is false (the readable form is taken), a hash of the full name is appended. */
 void nft_name_base(char out[NFT_BASE_LEN], const char *group, bool plain);
 /* A copy that can stand between quotes in nft's output: no quotes, control characters or broken UTF-8; cut to size at
  * a character's border, then ending in "...". */

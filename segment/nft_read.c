@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Reading the table back: dumps of chains, rules, sets and elements, turned into the model. What identifies an object comes
- * from its userdata; an object without ours (somebody else's addition) is kept with hash 0, so that it matches nothing
- * and the next difference removes it.
+ * Reading the table back: dumps of chains, rules, sets and elements, turned into the model. What identifies an
+ * object comes from its userdata; an object without ours (somebody else's addition) is kept with hash 0, so that
+ * it matches nothing and the next difference removes it.
  */
 #include "config.h"
 #include "segment/nft_read.h"
@@ -171,8 +171,8 @@ static int rule_into_model(void *arg, const char *chain, const struct nft_rule *
 }
 
 /* ---- sets ----------------------------------------------------------------------------------------------------- */
-/* Ours by their name are those whose elements the program adds and removes; a foreign set in our table counts as well, as
- * something that is there and not wanted. */
+/* Ours by their name are those whose elements the program adds and removes; a foreign set in our table counts as
+ * well, as something that is there and not wanted. */
 static int on_set(void *arg, const struct nlmsghdr *h)
 {
 	struct nft_model *m = arg;

@@ -7,8 +7,8 @@
 
 /* The kernel's serial number of all its nftables state, for nft_change_start. 0 or negative errno. */
 int nft_read_genid(struct nl *s, uint32_t *genid);
-/* Everything but the elements of sets that fill themselves. m must be empty; m->present false and nothing in it when there
- * is no table. 0 or negative errno, m then to be fini'ed all the same. */
+/* Everything but the elements of sets that fill themselves. m must be empty; m->present false and nothing in it
+ * when there is no table. 0 or negative errno, m then to be fini'ed all the same. */
 int nft_read(struct nft_model *m, struct nl *s);
 
 /* Elements of one set, each to fn with its counter (0 when it has none), its last timeout_ms and expires_ms. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A rule as a whole: its anonymous sets, its userdata, and the hash by which it is recognised. The hash is taken over the
- * netlink message that would be sent, plus the elements of its sets, so that nothing which the kernel would see can
- * differ without the hash differing.
+ * A rule as a whole: its anonymous sets, its userdata, and the hash by which it is recognised. The hash is taken
+ * over the netlink message that would be sent, plus the elements of its sets, so that nothing which the kernel
+ * would see can differ without the hash differing.
  */
 #include "config.h"
 #include "segment/nft_expr.h"

@@ -30,7 +30,7 @@
 
 #define ELEMS_PER_MESSAGE 96 /* an element with key, chain name and userdata is at most 600 bytes, an attribute 65535 */
 #define VERDICT_TYPE 0xffffff00u /* NFT_DATA_VERDICT, as the data type of a map */
-#define CHAIN_PRIORITY (-10)     /* before the filter chains of others: what is refused here is refused whatever they say */
+#define CHAIN_PRIORITY (-10)     /* before the filter chains of others: what is refused here stays refused */
 
 int nft_change_start(struct nft_change *c, uint32_t genid)
 {
@@ -212,8 +212,8 @@ static struct nftnl_set *named_set(const char *name)
 	return s;
 }
 
-void nft_change_elems(struct nft_change *c, const char *set, const struct nft_shape *shape, const struct nft_elem *e, size_t n,
-		      bool add)
+void nft_change_elems(struct nft_change *c, const char *set, const struct nft_shape *shape, const struct nft_elem *e,
+		      size_t n, bool add)
 {
 	for (size_t i = 0; i < n && c->rc == 0; i += ELEMS_PER_MESSAGE) {
 		size_t k = n - i < ELEMS_PER_MESSAGE ? n - i : ELEMS_PER_MESSAGE;
@@ -269,7 +269,8 @@ static void add_anon(struct nft_change *c, const struct nft_chain *chain, struct
 		return;
 	}
 	nftnl_set_set_u32(s, NFTNL_SET_ID, id);
-	nftnl_set_set_u32(s, NFTNL_SET_FLAGS, NFT_SET_ANONYMOUS | NFT_SET_CONSTANT | (a->interval ? NFT_SET_INTERVAL : 0u));
+	nftnl_set_set_u32(s, NFTNL_SET_FLAGS,
+			  NFT_SET_ANONYMOUS | NFT_SET_CONSTANT | (a->interval ? NFT_SET_INTERVAL : 0u));
 	nftnl_set_set_u32(s, NFTNL_SET_KEY_TYPE, a->key_type);
 	nftnl_set_set_u32(s, NFTNL_SET_KEY_LEN, a->key_len);
 	nftnl_set_set_u32(s, NFTNL_SET_DESC_SIZE, (uint32_t)a->n);

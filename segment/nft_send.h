@@ -25,12 +25,13 @@ void nft_change_table(struct nft_change *c, bool add);
 void nft_change_chain(struct nft_change *c, const struct nft_chain *chain, bool add);
 void nft_change_set(struct nft_change *c, const struct nft_set *set, bool add);
 /* n elements from e on. shape: of the set. */
-void nft_change_elems(struct nft_change *c, const char *set, const struct nft_shape *shape, const struct nft_elem *e, size_t n,
-		      bool add);
+void nft_change_elems(struct nft_change *c, const char *set, const struct nft_shape *shape, const struct nft_elem *e,
+		      size_t n, bool add);
 void nft_change_settle(struct nft_change *c); /* for a while connections are taken as they are */
 void nft_change_flush(struct nft_change *c, const char *set); /* all elements */
 /* before: handle of the rule in front of which it goes; 0: to the end. */
-void nft_change_rule_add(struct nft_change *c, const struct nft_chain *chain, const struct nft_rule *r, uint64_t before);
+void nft_change_rule_add(struct nft_change *c, const struct nft_chain *chain, const struct nft_rule *r,
+			 uint64_t before);
 void nft_change_rule_del(struct nft_change *c, const struct nft_chain *chain, uint64_t handle);
 
 /* Everything that turns held into wanted. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Foreign hands on the table: the kernel tells of every change of nftables and who made it. Changes of other tables are
- * other people's business; a change of ours that was not made by this handle is put back at once, and the time during which
- * the table was not what it should be is reported.
+ * Foreign hands on the table: the kernel tells of every change of nftables and who made it. Changes of other
+ * tables are other people's business; a change of ours that was not made by this handle is put back at once, and
+ * the time during which the table was not what it should be is reported.
  */
 #include "config.h"
 
@@ -16,8 +16,10 @@
 
 #include "common/timefmt.h"
 #include "segment/nft_impl.h"
+#include "segment/nft_read.h"
 
-#define TABLE_ATTR 1 /* the table's name: NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE, ... alike */
+#define TABLE_ATTR                                                                                                     \
+	1 /* the table's name: NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE, ... alike */
 #define RCVBUF (4u << 20)
 
 int nft_watch_open(struct nft *n, char *error)
@@ -91,7 +93,8 @@ static int on_notice(void *arg, const struct nlmsghdr *h)
 		return 0;
 	}
 	nl_attrs(tb, TABLE_ATTR, h, sizeof(*g));
-	if (g->nfgen_family != NFPROTO_INET || strcmp(nl_attr_str(tb[TABLE_ATTR], table, sizeof(table)), NFT_TABLE) != 0)
+	if (g->nfgen_family != NFPROTO_INET ||
+	    strcmp(nl_attr_str(tb[TABLE_ATTR], table, sizeof(table)), NFT_TABLE) != 0)
 		return 0;
 	if (!n->foreign_ns) {
 		n->foreign_ns = time_mono_ns();
@@ -105,10 +108,14 @@ static int on_notice(void *arg, const struct nlmsghdr *h)
 int nft_watch_dispatch(struct nft *n, const struct nft_events *ev)
 {
 	char error[NFT_ERROR_STRLEN] = "";
+	uint32_t genid = 0;
 	size_t changed = 0;
 	uint64_t since;
 	int rc = nl_events(n->events, on_notice, n);
 
+	/* A large change of our own can be more than the socket holds; then nobody else has changed anything since. */
+	if (rc == -ENOBUFS && !n->foreign_ns && n->genid && nft_read_genid(n->nl, &genid) == 0 && genid == n->genid)
+		return 0;
 	if (rc == -ENOBUFS && !n->foreign_ns) {
 		n->foreign_ns = time_mono_ns();
 		snprintf(n->foreign_what, sizeof(n->foreign_what), "notices were lost, the table was compared");

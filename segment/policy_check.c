@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Peers that nobody knows: a rule for a group that is neither described in the document nor was ever seen is most likely
- * misspelt. Only a warning, since the group may be about to come. Each name is told once.
+ * Peers that nobody knows: a rule for a group that is neither described in the document nor was ever seen is most
+ * likely misspelt. Only a warning, since the group may be about to come. Each name is told once.
  */
 #include "config.h"
 #include "segment/policy.h"
@@ -17,9 +17,9 @@ static int by_text(const void *a, const void *b)
 }
 
 struct check {
-	const char **known;    /* sorted, then NULL */
+	const char **known; /* sorted, then NULL */
 	size_t n_known;
-	const char **told;     /* those complained of */
+	const char **told; /* those complained of */
 	size_t n_told;
 	struct policy_errors *errors;
 };
@@ -30,7 +30,8 @@ static void check_rules(struct check *c, const struct policy_rule *rules, size_t
 		const char *name = rules[i].peer_group, *near;
 		bool told = false;
 
-		if (rules[i].peer_kind != RULE_PEER_GROUP || bsearch(&name, c->known, c->n_known, sizeof(*c->known), by_text))
+		if (rules[i].peer_kind != RULE_PEER_GROUP ||
+		    bsearch(&name, c->known, c->n_known, sizeof(*c->known), by_text))
 			continue;
 		for (size_t k = 0; k < c->n_told; k++)
 			told = told || strcmp(c->told[k], name) == 0;
@@ -38,8 +39,10 @@ static void check_rules(struct check *c, const struct policy_rule *rules, size_t
 			continue;
 		c->told[c->n_told++] = name;
 		near = policy_nearest(name, c->known);
-		policy_complain(c->errors, true, rules[i].line, 0, "no group \"%.64s\" is described here or was ever seen%s%.64s%s", name,
-				near ? ": did you mean \"" : "", near ? near : "", near ? "\"?" : "; if it is to come, all is well");
+		policy_complain(c->errors, true, rules[i].line, 0,
+				"no group \"%.64s\" is described here or was ever seen%s%.64s%s", name,
+				near ? ": did you mean \"" : "", near ? near : "",
+				near ? "\"?" : "; if it is to come, all is well");
 	}
 }
 

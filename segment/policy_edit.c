@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Insertions into a YAML text: see policy_edit.h. Line ends are what libyaml takes for such, CRLF and Unicode's included. */
+/* Insertions into a YAML text: see policy_edit.h. Line ends are what libyaml takes for such, CRLF and Unicode's
+ * included. */
 #include "config.h"
 #include "segment/policy_edit.h"
 
@@ -165,7 +166,8 @@ static size_t rest_of_line(const struct editor *ed, size_t i)
 }
 
 /* Entries, each on a line of its own, with commas between them and, if wanted, behind the last. */
-static void add_lines(struct editor *ed, size_t at, const char *before, unsigned indent, char *const *entries, size_t n, bool comma)
+static void add_lines(struct editor *ed, size_t at, const char *before, unsigned indent, char *const *entries, size_t n,
+		      bool comma)
 {
 	struct buf b = BUF_INIT;
 

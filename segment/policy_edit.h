@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Adding to a YAML text without touching what is there: insertions are collected by byte offset, in the style the document
- * has, and applied at the end. Knows YAML's two styles and nothing of policies. Private to segment/policy_*.c.
+ * Adding to a YAML text without touching what is there: insertions are collected by byte offset, in the style the
+ * document has, and applied at the end. Knows YAML's two styles and nothing of policies. Private to segment/policy_*.c.
  */
 #ifndef WEIR_SEGMENT_POLICY_EDIT_H
 #define WEIR_SEGMENT_POLICY_EDIT_H
@@ -19,10 +19,10 @@ struct edit {
 struct editor {
 	const char *text; /* borrowed */
 	size_t len;
-	const char *eol;  /* what ends a line here */
+	const char *eol; /* what ends a line here */
 	struct edit *edits;
 	size_t n;
-	bool failed;      /* out of memory */
+	bool failed; /* out of memory */
 };
 
 void editor_init(struct editor *ed, const char *text, size_t len);
@@ -30,8 +30,8 @@ void editor_fini(struct editor *ed);
 /* The text with all insertions; at the same place in the order they were made. 0 or -ENOMEM. */
 int editor_apply(struct buf *out, struct editor *ed);
 
-/* Whole lines ('\n' at each end) behind the line in which offset lies, and behind comment lines that follow it at once and are
- * indented at least so far: they belong to what stands there. */
+/* Whole lines ('\n' at each end) behind the line in which offset lies, and behind comment lines that follow it at once
+ * and are indented at least so far: they belong to what stands there. */
 void editor_insert_lines(struct editor *ed, size_t offset, unsigned indent, const char *lines);
 /* Text in the middle of a line. */
 void editor_insert(struct editor *ed, size_t offset, const char *text);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Writes the policy document in the one style that docs/policy.md shows: a rule a line, peers aligned, evidence behind the
- * rule as a comment. Order is the policy's own, so that the same policy always gives the same text. Comments carry names that
- * came from the network: nothing unprintable gets out, and no comment can end its line.
+ * Writes the policy document in the one style that docs/policy.md shows: a rule a line, peers aligned, evidence behind
+ * the rule as a comment. Order is the policy's own, so that the same policy always gives the same text. Comments carry
+ * names that came from the network: nothing unprintable gets out, and no comment can end its line.
  */
 #include "config.h"
 #include "segment/policy.h"
@@ -20,7 +20,8 @@ void policy_emit_comment_text(struct buf *b, const char *text, size_t len)
 		unsigned char c = (unsigned char)text[i];
 		/* U+0080 to U+009F, U+2028 and U+2029 are control characters or line breaks too. */
 		bool sep = (c == 0xc2 && i + 1 < len && (unsigned char)text[i + 1] < 0xa0) ||
-			   (c == 0xe2 && i + 2 < len && (unsigned char)text[i + 1] == 0x80 && ((unsigned char)text[i + 2] & 0xfe) == 0xa8);
+			   (c == 0xe2 && i + 2 < len && (unsigned char)text[i + 1] == 0x80 &&
+			    ((unsigned char)text[i + 2] & 0xfe) == 0xa8);
 
 		if (i == bad) {
 			buf_addc(b, '?');
@@ -162,7 +163,8 @@ static void emit_asked(struct buf *b, const struct policy_group *g, bool inbound
 		if (g->asked[i].inbound != inbound)
 			continue;
 		if (first)
-			buf_printf(b, "%*s# For you to decide (take out the \"# \", and a [] above, to allow):\n", (int)indent, "");
+			buf_printf(b, "%*s# For you to decide (take out the \"# \", and a [] above, to allow):\n",
+				   (int)indent, "");
 		first = false;
 		buf_printf(b, "%*s# - ", (int)indent, "");
 		emit_rule_line(b, &g->asked[i], inbound, 0);

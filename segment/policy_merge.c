@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Merging: what was found and the document does not say yet is put into the text, and nothing else is touched. Four steps: read the
- * document; work out what is missing; place it (policy_place.c); read the result and hold it against old plus missing. A
- * result that differs in the least is not handed out: a merge that damages a reviewed document is worse than none.
+ * Merging: what was found and the document does not say yet is put into the text, and nothing else is touched. Four
+ * steps: read the document; work out what is missing; place it (policy_place.c); read the result and hold it against
+ * old plus missing. A result that differs in the least is not handed out: a merge that damages a reviewed document is
+ * worse than none.
  */
 #include "config.h"
 #include "segment/policy_merge.h"
@@ -21,12 +22,14 @@ static bool peer_covers(const struct policy_rule *there, const struct policy_rul
 	if (there->peer_kind == RULE_PEER_ANY)
 		return true;
 	if (there->peer_kind == RULE_PEER_PREFIX && r->peer_kind == RULE_PEER_PREFIX)
-		return there->peer_prefix.len <= r->peer_prefix.len && prefix_contains(&there->peer_prefix, &r->peer_prefix.addr);
+		return there->peer_prefix.len <= r->peer_prefix.len &&
+		       prefix_contains(&there->peer_prefix, &r->peer_prefix.addr);
 	return policy_peer_cmp(there, r) == 0;
 }
 
 /* Services of the rule that the list does not allow its peer yet. 0 or -ENOMEM; *out is the caller's to free(). */
-static int missing_services(struct service **out, size_t *n, const struct policy_rule *list, size_t n_list, const struct policy_rule *r)
+static int missing_services(struct service **out, size_t *n, const struct policy_rule *list, size_t n_list,
+			    const struct policy_rule *r)
 {
 	struct service *have;
 	size_t total = 0;
@@ -53,7 +56,8 @@ static int missing_services(struct service **out, size_t *n, const struct policy
 static bool name_told(const struct policy_rule *list, size_t n_list, const struct policy_rule *r, const char *name)
 {
 	for (size_t i = 0; i < n_list; i++) {
-		if (!peer_covers(&list[i], r) || !service_set_covers(list[i].services, list[i].n_services, &r->services[0]))
+		if (!peer_covers(&list[i], r) ||
+		    !service_set_covers(list[i].services, list[i].n_services, &r->services[0]))
 			continue;
 		if (list[i].n_names == 0)
 			return true;
@@ -66,8 +70,8 @@ static bool name_told(const struct policy_rule *list, size_t n_list, const struc
 }
 
 /* Appends a copy of the rule with other services and only the names that are missing. */
-static int add_missing(struct policy_group *g, bool inbound, const struct policy_rule *r, const struct service *services, size_t n,
-		       const struct policy_rule *list, size_t n_list)
+static int add_missing(struct policy_group *g, bool inbound, const struct policy_rule *r,
+		       const struct service *services, size_t n, const struct policy_rule *list, size_t n_list)
 {
 	char peer[GROUP_STRLEN];
 	struct policy_rule *added;
@@ -88,7 +92,8 @@ static int add_missing(struct policy_group *g, bool inbound, const struct policy
 }
 
 /* What one list lacks, into the group of additions. */
-static int missing_rules(struct policy_group *add, const struct policy_group *there, const struct policy_group *found, bool inbound)
+static int missing_rules(struct policy_group *add, const struct policy_group *there, const struct policy_group *found,
+			 bool inbound)
 {
 	const struct policy_rule *list = !there ? NULL : inbound ? there->inbound : there->outbound;
 	const struct policy_rule *rules = inbound ? found->inbound : found->outbound;
@@ -170,15 +175,18 @@ static int unite(struct policy *old, const struct policy *add)
 		for (size_t k = 0; k < a->n_selectors && rc == 0; k++)
 			rc = policy_add_selector(g, &a->selectors[k]);
 		for (size_t k = 0; k < a->n_inbound && rc == 0; k++)
-			rc = add_missing(g, true, &a->inbound[k], a->inbound[k].services, a->inbound[k].n_services, NULL, 0);
+			rc = add_missing(g, true, &a->inbound[k], a->inbound[k].services, a->inbound[k].n_services,
+					 NULL, 0);
 		for (size_t k = 0; k < a->n_outbound && rc == 0; k++)
-			rc = add_missing(g, false, &a->outbound[k], a->outbound[k].services, a->outbound[k].n_services, NULL, 0);
+			rc = add_missing(g, false, &a->outbound[k], a->outbound[k].services, a->outbound[k].n_services,
+					 NULL, 0);
 	}
 	return rc;
 }
 
 /* A line of text for each addition. */
-static void tell_rules(struct buf *b, const struct policy_group *g, bool inbound, const struct policy_rule *rules, size_t n, char sign)
+static void tell_rules(struct buf *b, const struct policy_group *g, bool inbound, const struct policy_rule *rules,
+		       size_t n, char sign)
 {
 	for (size_t i = 0; i < n; i++) {
 		buf_printf(b, "%c %s %s: ", sign, g->name, inbound ? "inbound" : "outbound");
@@ -245,8 +253,8 @@ static int means(const struct buf *text, const struct policy *expected)
 }
 
 /* Places the additions and proves the result. */
-static int merge(struct buf *out, const char *text, size_t len, struct policy *old, struct policy *add, const struct tree_node *root,
-		 struct policy_errors *errors)
+static int merge(struct buf *out, const char *text, size_t len, struct policy *old, struct policy *add,
+		 const struct tree_node *root, struct policy_errors *errors)
 {
 	struct buf merged = BUF_INIT;
 	struct editor ed;
@@ -262,8 +270,10 @@ static int merge(struct buf *out, const char *text, size_t len, struct policy *o
 	if (rc == 0) {
 		rc = means(&merged, old);
 		if (rc == 0) {
-			policy_complain(errors, false, 0, 0, "this document is written in a way that nothing can be added to without touching "
-					"it: add by hand what is told, or rewrite it in the style of docs/policy.md");
+			policy_complain(
+				errors, false, 0, 0,
+				"this document is written in a way that nothing can be added to without touching "
+				"it: add by hand what is told, or rewrite it in the style of docs/policy.md");
 			rc = -ENOTSUP;
 		}
 	}

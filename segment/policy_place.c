@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Placing additions in a document: finds the list or map each belongs to and writes it at its end in the style its neighbours
- * have: flow or block, their indentation, rules on one line or several. Deeper places come first, since what is added to a
- * list must stand before what is added to the map around it, even where both go to the same line.
+ * Placing additions in a document: finds the list or map each belongs to and writes it at its end in the style its
+ * neighbours have: flow or block, their indentation, rules on one line or several. Deeper places come first, since what
+ * is added to a list must stand before what is added to the map around it, even where both go to the same line.
  */
 #include "config.h"
 #include "segment/policy_merge.h"
@@ -16,9 +16,9 @@
 
 /* How the document is written. */
 struct style {
-	unsigned name;    /* blanks before a group's name, in policy: and groups: */
-	unsigned key;     /* further blanks before stage:, inbound:, ... */
-	unsigned list;    /* further blanks before the dashes of a list */
+	unsigned name;	  /* blanks before a group's name, in policy: and groups: */
+	unsigned key;	  /* further blanks before stage:, inbound:, ... */
+	unsigned list;	  /* further blanks before the dashes of a list */
 	bool rule_block;  /* rules as maps over several lines */
 	bool ports_block; /* and their ports as a list over several lines */
 };
@@ -60,8 +60,10 @@ static void entries_free(struct entries *e)
 
 static void refuse(struct placing *p, const struct tree_node *n, const char *what)
 {
-	policy_complain(p->errors, false, n->line, n->column, "nothing can be added to %s as it is written here: write it as a list or map, "
-			"or add by hand what is told", what);
+	policy_complain(p->errors, false, n->line, n->column,
+			"nothing can be added to %s as it is written here: write it as a list or map, "
+			"or add by hand what is told",
+			what);
 	p->rc = -ENOTSUP;
 }
 
@@ -84,7 +86,8 @@ static struct style style_of(const struct tree_node *root)
 {
 	struct style s = {2, 2, 2, false, false};
 	const struct tree_node *policy = tree_get(root, "policy"), *groups = tree_get(root, "groups");
-	const struct tree_node *outer = policy && policy->kind == TREE_MAP && !policy->flow && policy->n ? policy : groups;
+	const struct tree_node *outer =
+		policy && policy->kind == TREE_MAP && !policy->flow && policy->n ? policy : groups;
 	bool listed = false;
 
 	if (outer && outer->kind == TREE_MAP && !outer->flow && outer->n)
@@ -140,8 +143,8 @@ static void block_rule(struct buf *b, const struct policy_rule *r, bool inbound,
 }
 
 /* The rules as items of a block list. */
-static void block_rules(struct buf *b, const struct style *s, const struct policy_rule *rules, size_t n, bool inbound, unsigned dash,
-			unsigned gap)
+static void block_rules(struct buf *b, const struct style *s, const struct policy_rule *rules, size_t n, bool inbound,
+			unsigned dash, unsigned gap)
 {
 	for (size_t i = 0; i < n; i++) {
 		buf_printf(b, "%*s-%*s", (int)dash, "", (int)gap, "");
@@ -168,7 +171,8 @@ static void flow_rules(struct buf *b, const struct policy_rule *rules, size_t n,
 
 /* ---- lists ---- */
 /* Is that the rule of the document with just this peer, whose list under key can take more? */
-static const struct tree_node *open_list(const struct tree_node *rule, const struct policy_rule *r, bool inbound, const char *key)
+static const struct tree_node *open_list(const struct tree_node *rule, const struct policy_rule *r, bool inbound,
+					 const char *key)
 {
 	const struct tree_node *peer, *list;
 	struct policy_rule there = {.peer_kind = 0};
@@ -177,7 +181,8 @@ static const struct tree_node *open_list(const struct tree_node *rule, const str
 		return NULL;
 	peer = tree_get(rule, inbound ? "from" : "to");
 	list = tree_get(rule, key);
-	if (!peer || peer->kind != TREE_SCALAR || policy_set_peer(&there, peer->text) < 0 || policy_peer_cmp(&there, r) != 0)
+	if (!peer || peer->kind != TREE_SCALAR || policy_set_peer(&there, peer->text) < 0 ||
+	    policy_peer_cmp(&there, r) != 0)
 		return NULL;
 	return list && list->kind == TREE_LIST && list->n ? list : NULL;
 }
@@ -239,7 +244,8 @@ static bool join_rule(struct placing *p, const struct tree_node *list, const str
 }
 
 /* New rules at the end of a list that is there. */
-static void append_rules(struct placing *p, const struct tree_node *list, const struct policy_rule *rules, size_t n, bool inbound)
+static void append_rules(struct placing *p, const struct tree_node *list, const struct policy_rule *rules, size_t n,
+			 bool inbound)
 {
 	struct style s = p->style;
 	struct entries e = {NULL, 0};
@@ -270,8 +276,8 @@ static void append_rules(struct placing *p, const struct tree_node *list, const 
 }
 
 /* Additions to one list of a group that is there and has the key. */
-static void place_list(struct placing *p, const struct tree_node *group, const struct tree_node *list, const struct policy_rule *rules,
-		       size_t n, bool inbound)
+static void place_list(struct placing *p, const struct tree_node *group, const struct tree_node *list,
+		       const struct policy_rule *rules, size_t n, bool inbound)
 {
 	unsigned dash = list->key->column - 1 + p->style.list;
 	const struct tree_node **taken;
@@ -377,7 +383,8 @@ static void block_group(struct buf *b, const struct style *s, const struct polic
 	}
 	buf_printf(b, "%*s", (int)name, "");
 	policy_emit_scalar(b, g->name);
-	buf_printf(b, ":\n%*sstage: %s\n%*sinbound:%s\n", (int)key, "", stage_name(g->stage), (int)key, "", g->n_inbound ? "" : " []");
+	buf_printf(b, ":\n%*sstage: %s\n%*sinbound:%s\n", (int)key, "", stage_name(g->stage), (int)key, "",
+		   g->n_inbound ? "" : " []");
 	block_rules(b, s, g->inbound, g->n_inbound, true, list, 1);
 	buf_printf(b, "%*soutbound:%s\n", (int)key, "", g->n_outbound ? "" : " []");
 	block_rules(b, s, g->outbound, g->n_outbound, false, list, 1);
@@ -385,14 +392,15 @@ static void block_group(struct buf *b, const struct style *s, const struct polic
 
 /* ---- the outermost maps ---- */
 /* Text for each new entry of policy: or groups:, in both styles; nothing when there is none. */
-static void outer_texts(struct placing *p, const struct tree_node *map, const struct policy *additions, bool is_policy, unsigned name,
-			struct buf *lines, struct entries *flow)
+static void outer_texts(struct placing *p, const struct tree_node *map, const struct policy *additions, bool is_policy,
+			unsigned name, struct buf *lines, struct entries *flow)
 {
 	for (size_t i = 0; i < additions->n_groups; i++) {
 		const struct policy_group *g = &additions->groups[i];
 		struct buf b = BUF_INIT;
 
-		if (is_policy ? !g->has_policy || (map && map->kind == TREE_MAP && tree_get(map, g->name)) : g->n_selectors == 0)
+		if (is_policy ? !g->has_policy || (map && map->kind == TREE_MAP && tree_get(map, g->name))
+			      : g->n_selectors == 0)
 			continue;
 		if (is_policy) {
 			block_group(lines, &p->style, g, name);
@@ -410,7 +418,8 @@ static void outer_texts(struct placing *p, const struct tree_node *map, const st
 }
 
 /* "policy: {...}" or " {...}" in the middle of a line. */
-static void insert_flow_map(struct placing *p, const struct tree_node *root, const struct tree_node *map, const char *key, struct entries *flow)
+static void insert_flow_map(struct placing *p, const struct tree_node *root, const struct tree_node *map,
+			    const char *key, struct entries *flow)
 {
 	struct entries whole = {NULL, 0};
 	struct buf b = BUF_INIT;
@@ -428,7 +437,8 @@ static void insert_flow_map(struct placing *p, const struct tree_node *root, con
 }
 
 /* New entries of policy: or groups:. */
-static void place_outer(struct placing *p, const struct tree_node *root, const char *key, const struct policy *additions)
+static void place_outer(struct placing *p, const struct tree_node *root, const char *key,
+			const struct policy *additions)
 {
 	const struct tree_node *map = tree_get(root, key), *weir = tree_get(root, "weir");
 	bool is_policy = strcmp(key, "policy") == 0, block = map && map->kind == TREE_MAP && !map->flow && map->n;
@@ -455,14 +465,16 @@ static void place_outer(struct placing *p, const struct tree_node *root, const c
 	else if (is_policy || !weir)
 		editor_insert_lines(p->ed, root->end, root->column - 1, headed.data);
 	else
-		editor_insert_lines(p->ed, weir->end, UINT_MAX, headed.data); /* comments below belong to what follows */
+		editor_insert_lines(p->ed, weir->end, UINT_MAX,
+				    headed.data); /* comments below belong to what follows */
 out:
 	buf_fini(&lines);
 	buf_fini(&headed);
 	entries_free(&flow);
 }
 
-int merge_place(struct editor *ed, const struct tree_node *root, const struct policy *additions, struct policy_errors *errors)
+int merge_place(struct editor *ed, const struct tree_node *root, const struct policy *additions,
+		struct policy_errors *errors)
 {
 	struct placing p = {ed, errors, style_of(root), 0};
 	const struct tree_node *policy = tree_get(root, "policy");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The document's outline: its version, the groups with their selectors, the policy of each group. Everything that is not
- * understood is an error, never skipped: a misspelt key that is quietly ignored is a hole or an outage. Rules are read in
- * policy_rule.c.
+ * The document's outline: its version, the groups with their selectors, the policy of each group. Everything that is
+ * not understood is an error, never skipped: a misspelt key that is quietly ignored is a hole or an outage. Rules are
+ * read in policy_rule.c.
  */
 #include "config.h"
 #include "segment/policy_read.h"
@@ -21,10 +21,14 @@ static int key_cmp(const void *va, const void *vb)
 	const struct tree_node *a = *(const struct tree_node *const *)va, *b = *(const struct tree_node *const *)vb;
 	int c = strcmp(a->key->text, b->key->text);
 
-	return c ? c : a->line < b->line ? -1 : a->line > b->line ? 1 : (a->column > b->column) - (a->column < b->column);
+	return c		   ? c
+	       : a->line < b->line ? -1
+	       : a->line > b->line ? 1
+				   : (a->column > b->column) - (a->column < b->column);
 }
 
-/* Keys that come twice: sorted and compared with their neighbours, since a map may have as many as the text has room for. */
+/* Keys that come twice: sorted and compared with their neighbours, since a map may have as many as the text has room
+ * for. */
 static int check_twice(struct policy_reader *r, const struct tree_node *map)
 {
 	const struct tree_node **all = calloc(map->n ? map->n : 1, sizeof(*all));
@@ -40,9 +44,8 @@ static int check_twice(struct policy_reader *r, const struct tree_node *map)
 		const struct tree_node *k = all[i]->key;
 
 		if (strcmp(all[i - 1]->key->text, k->text) == 0)
-			policy_complain(r->errors, false, k->line, k->column,
-					"\"%s\" is here twice (first on line %u): join the two",
-					policy_text_show(shown, sizeof(shown), k->text, k->len), all[i - 1]->key->line);
+			READ_ERROR(r, k, "\"%s\" is here twice (first on line %u): join the two",
+				   policy_text_show(shown, sizeof(shown), k->text, k->len), all[i - 1]->key->line);
 	}
 	free(all);
 	return 0;
@@ -67,11 +70,9 @@ int policy_read_keys(struct policy_reader *r, const struct tree_node *map, const
 		for (w = words; *w && used < sizeof(list); w++)
 			used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", w == words ? "" : ", ", *w);
 		if (near)
-			policy_complain(r->errors, false, e->key->line, e->key->column,
-					"unknown key \"%s\" in %s: did you mean \"%s\"?", shown, where, near);
+			READ_ERROR(r, e->key, "unknown key \"%s\" in %s: did you mean \"%s\"?", shown, where, near);
 		else
-			policy_complain(r->errors, false, e->key->line, e->key->column,
-					"unknown key \"%s\" in %s: the keys are %s", shown, where, list);
+			READ_ERROR(r, e->key, "unknown key \"%s\" in %s: the keys are %s", shown, where, list);
 	}
 	return check_twice(r, map);
 }
@@ -80,8 +81,10 @@ const char *policy_read_text(struct policy_reader *r, const struct tree_node *n,
 {
 	if (n->kind == TREE_SCALAR && !n->null && n->text[0])
 		return n->text;
-	policy_complain(r->errors, false, n->line, n->column, n->kind == TREE_SCALAR ? "%s is empty: write it, or remove the key" :
-			"%s must be one word, not a list or a map", what);
+	READ_ERROR(r, n,
+		   n->kind == TREE_SCALAR ? "%s is empty: write it, or remove the key"
+					  : "%s must be one word, not a list or a map",
+		   what);
 	return NULL;
 }
 
@@ -93,20 +96,19 @@ static void read_field(struct policy_reader *r, const struct tree_node *n, const
 	if (!text)
 		return;
 	if (strlen(text) >= size)
-		policy_complain(r->errors, false, n->line, n->column, "%s is longer than %zu bytes: shorten it (a * stands for any run)",
-				what, size - 1);
+		READ_ERROR(r, n, "%s is longer than %zu bytes: shorten it (a * stands for any run)", what, size - 1);
 	else
 		strcpy(out, text);
 }
 
 /* compose: {project:, service:} and kubernetes: {namespace:, owner:}: two fields each. */
-static int read_pair(struct policy_reader *r, const struct tree_node *n, const char *const *words, char *a, size_t size_a,
-		     char *b, size_t size_b)
+static int read_pair(struct policy_reader *r, const struct tree_node *n, const char *const *words, char *a,
+		     size_t size_a, char *b, size_t size_b)
 {
 	int rc;
 
 	if (n->kind != TREE_MAP || n->n == 0) {
-		policy_complain(r->errors, false, n->line, n->column, "%s needs {%s: ..., %s: ...}", n->key->text, words[0], words[1]);
+		READ_ERROR(r, n, "%s needs {%s: ..., %s: ...}", n->key->text, words[0], words[1]);
 		return 0;
 	}
 	rc = policy_read_keys(r, n, n->key->text, words);
@@ -122,13 +124,16 @@ static int read_pair(struct policy_reader *r, const struct tree_node *n, const c
 static int read_selector(struct policy_reader *r, const struct tree_node *n, struct policy_group *g)
 {
 	static const char *const words[] = {"compose", "kubernetes", "image", "name", "label", NULL};
-	static const char *const compose[] = {"project", "service", NULL}, *const kubernetes[] = {"namespace", "owner", NULL};
+	static const char *const compose[] = {"project", "service", NULL}, *const kubernetes[] = {"namespace", "owner",
+												  NULL};
 	struct policy_selector s = {.project = ""};
 	int rc;
 
 	if (n->kind != TREE_MAP || n->n == 0) {
-		policy_complain(r->errors, false, n->line, n->column,
-				"group %s needs a selector such as {compose: {project: shop, service: web}} or {image: nginx}", g->name);
+		READ_ERROR(
+			r, n,
+			"group %s needs a selector such as {compose: {project: shop, service: web}} or {image: nginx}",
+			g->name);
 		return 0;
 	}
 	rc = policy_read_keys(r, n, "a selector", words);
@@ -138,7 +143,8 @@ static int read_selector(struct policy_reader *r, const struct tree_node *n, str
 		if (strcmp(key, "compose") == 0)
 			rc = read_pair(r, e, compose, s.project, sizeof(s.project), s.service, sizeof(s.service));
 		else if (strcmp(key, "kubernetes") == 0)
-			rc = read_pair(r, e, kubernetes, s.pod_namespace, sizeof(s.pod_namespace), s.pod_owner, sizeof(s.pod_owner));
+			rc = read_pair(r, e, kubernetes, s.pod_namespace, sizeof(s.pod_namespace), s.pod_owner,
+				       sizeof(s.pod_owner));
 		else if (strcmp(key, "image") == 0)
 			read_field(r, e, key, s.image, sizeof(s.image));
 		else if (strcmp(key, "name") == 0)
@@ -147,8 +153,8 @@ static int read_selector(struct policy_reader *r, const struct tree_node *n, str
 			read_field(r, e, key, s.label, sizeof(s.label));
 	}
 	if (s.label[0] && !strchr(s.label, '='))
-		policy_complain(r->errors, false, n->line, n->column, "label \"%.64s\" has no value: write %.64s=VALUE, or %.64s=* for any",
-				s.label, s.label, s.label);
+		READ_ERROR(r, n, "label \"%.64s\" has no value: write %.64s=VALUE, or %.64s=* for any", s.label,
+			   s.label, s.label);
 	return rc < 0 ? rc : policy_add_selector(g, &s);
 }
 
@@ -161,14 +167,16 @@ static const char *group_name(struct policy_reader *r, const struct tree_node *k
 		return key->text;
 	policy_text_show(shown, sizeof(shown), key->text, key->len);
 	if (strcmp(shown, GROUP_WORLD) == 0 || strcmp(shown, GROUP_HOST) == 0 || strcmp(shown, "any") == 0)
-		policy_complain(r->errors, false, key->line, key->column,
-				"\"%s\" is a reserved name and has no policy of its own: write rules on the group at the other end", shown);
+		READ_ERROR(r, key,
+			   "\"%s\" is a reserved name and has no policy of its own: write rules on the group at the "
+			   "other end",
+			   shown);
 	else if (key->len >= GROUP_STRLEN)
-		policy_complain(r->errors, false, key->line, key->column, "the group's name is longer than %d bytes: shorten it",
-				GROUP_STRLEN - 1);
+		READ_ERROR(r, key, "the group's name is longer than %d bytes: shorten it", GROUP_STRLEN - 1);
 	else
-		policy_complain(r->errors, false, key->line, key->column,
-				"\"%s\" cannot be a group's name: use a word that is no address, without blanks at its ends", shown);
+		READ_ERROR(r, key,
+			   "\"%s\" cannot be a group's name: use a word that is no address, without blanks at its ends",
+			   shown);
 	return NULL;
 }
 
@@ -179,8 +187,10 @@ static int read_groups(struct policy_reader *r, const struct tree_node *map)
 	if (map->kind == TREE_SCALAR && map->null)
 		return 0;
 	if (map->kind != TREE_MAP || map->n > GROUPS_MAX) {
-		policy_complain(r->errors, false, map->line, map->column, map->kind == TREE_MAP ? "too many groups: split the policy" :
-				"groups: needs one line for each group, \"shop/web: {compose: {project: shop, service: web}}\"");
+		READ_ERROR(r, map,
+			   map->kind == TREE_MAP ? "too many groups: split the policy"
+						 : "groups: needs one line for each group, \"shop/web: {compose: "
+						   "{project: shop, service: web}}\"");
 		return 0;
 	}
 	rc = policy_read_keys(r, map, "groups", NULL);
@@ -220,8 +230,8 @@ static void read_stage(struct policy_reader *r, const struct tree_node *n, struc
 		return;
 	policy_text_show(shown, sizeof(shown), text, strlen(text));
 	near = policy_nearest(shown, stages);
-	policy_complain(r->errors, false, n->line, n->column, "unknown stage \"%s\": %s%s%s", shown,
-			near ? "did you mean \"" : "it is observe, dry-run or enforce", near ? near : "", near ? "\"?" : "");
+	READ_ERROR(r, n, "unknown stage \"%s\": %s%s%s", shown,
+		   near ? "did you mean \"" : "it is observe, dry-run or enforce", near ? near : "", near ? "\"?" : "");
 }
 
 /* What stands under the group's name in policy:. */
@@ -235,7 +245,7 @@ static int read_group(struct policy_reader *r, const struct tree_node *n, struct
 	g->line = n->key->line;
 	if (n->kind != TREE_MAP) {
 		if (n->kind != TREE_SCALAR || !n->null)
-			policy_complain(r->errors, false, n->line, n->column, "%.64s needs stage:, inbound: and outbound: under it", g->name);
+			READ_ERROR(r, n, "%.64s needs stage:, inbound: and outbound: under it", g->name);
 		return 0;
 	}
 	rc = policy_read_keys(r, n, "a group's policy", words);
@@ -251,9 +261,11 @@ static int read_group(struct policy_reader *r, const struct tree_node *n, struct
 	if (out && rc == 0)
 		rc = policy_read_rules(r, out, false, g->name, &g->outbound, &g->n_outbound);
 	if (g->stage == STAGE_ENFORCE && !(in && out))
-		policy_complain(r->errors, true, g->line, n->key->column,
-				"%.64s is at enforce and has no %s list: nothing %s is allowed. If that is meant, write %s: []", g->name,
-				in ? "outbound" : "inbound", in ? "to world and host" : "towards it", in ? "outbound" : "inbound");
+		policy_complain(
+			r->errors, true, g->line, n->key->column,
+			"%.64s is at enforce and has no %s list: nothing %s is allowed. If that is meant, write %s: []",
+			g->name, in ? "outbound" : "inbound", in ? "to world and host" : "towards it",
+			in ? "outbound" : "inbound");
 	return rc;
 }
 
@@ -293,8 +305,10 @@ static int read_policy(struct policy_reader *r, const struct tree_node *map)
 	if (map->kind == TREE_SCALAR && map->null)
 		return 0;
 	if (map->kind != TREE_MAP || map->n > GROUPS_MAX - n_described) {
-		policy_complain(r->errors, false, map->line, map->column, map->kind == TREE_MAP ? "too many groups: split the policy" :
-				"policy: needs the groups under it, each with stage:, inbound: and outbound:");
+		READ_ERROR(r, map,
+			   map->kind == TREE_MAP
+				   ? "too many groups: split the policy"
+				   : "policy: needs the groups under it, each with stage:, inbound: and outbound:");
 		return 0;
 	}
 	where = calloc(map->n + 1, sizeof(*where));
@@ -323,12 +337,12 @@ static void read_version(struct policy_reader *r, const struct tree_node *root)
 	const char *text;
 
 	if (!n) {
-		policy_complain(r->errors, false, root->line, root->column, "the first line must be \"weir: 1\", the version of the language");
+		READ_ERROR(r, root, "the first line must be \"weir: 1\", the version of the language");
 		return;
 	}
 	text = policy_read_text(r, n, "weir");
 	if (text && strcmp(text, "1") != 0)
-		policy_complain(r->errors, false, n->line, n->column, "this weir reads version 1 of the policy language: write \"weir: 1\"");
+		READ_ERROR(r, n, "this weir reads version 1 of the policy language: write \"weir: 1\"");
 }
 
 static int read_document(struct policy_reader *r, const struct tree_node *root)
@@ -366,7 +380,8 @@ static void sort_errors(struct policy_errors *errors)
 		size_t k = i;
 
 		for (; k > 0 && (errors->e[k - 1].line > e.line ||
-				 (errors->e[k - 1].line == e.line && errors->e[k - 1].column > e.column)); k--)
+				 (errors->e[k - 1].line == e.line && errors->e[k - 1].column > e.column));
+		     k--)
 			errors->e[k] = errors->e[k - 1];
 		errors->e[k] = e;
 	}

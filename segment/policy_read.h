@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * From the tree of a document to a struct policy, with a complaint for everything that does not belong there. Private to
- * segment/policy_*.c. Functions return 0 also after a complaint (reading goes on, to find more); only -ENOMEM and -E2BIG stop.
+ * From the tree of a document to a struct policy, with a complaint for everything that does not belong there. Private
+ * to segment/policy_*.c. Functions return 0 also after a complaint (reading goes on, to find more); only -ENOMEM and
+ * -E2BIG stop.
  */
 #ifndef WEIR_SEGMENT_POLICY_READ_H
 #define WEIR_SEGMENT_POLICY_READ_H
@@ -13,6 +14,9 @@ struct policy_reader {
 	struct policy_errors *errors;
 	size_t n_rules, n_values;
 };
+
+/* An error at the place of a node. */
+#define READ_ERROR(r, node, ...) policy_complain((r)->errors, false, (node)->line, (node)->column, __VA_ARGS__)
 
 /* Complains of keys that are not among words (NULL-terminated; NULL: any key), and of keys that come twice. */
 int policy_read_keys(struct policy_reader *r, const struct tree_node *map, const char *where, const char *const *words);

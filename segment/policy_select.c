@@ -94,7 +94,8 @@ static bool owner_match(const char *pattern, const struct workload *w)
 		return true;
 	if (w->pod[0] == '\0')
 		return false;
-	if (strncmp(w->group, w->pod_namespace, ns) == 0 && w->group[ns] == '/' && field_match(pattern, w->group + ns + 1))
+	if (strncmp(w->group, w->pod_namespace, ns) == 0 && w->group[ns] == '/' &&
+	    field_match(pattern, w->group + ns + 1))
 		return true;
 	if (glob_match(pattern, w->pod, len))
 		return true;

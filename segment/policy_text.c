@@ -59,7 +59,8 @@ void policy_error_format(struct buf *b, const struct policy_error *e, const char
 	buf_printf(b, "%s: %s", e->warning ? "warning" : "error", e->text);
 }
 
-/* Damerau-Levenshtein distance with case ignored: one edit for a letter added, lost, changed, or swapped with its neighbour. */
+/* Damerau-Levenshtein distance with case ignored: one edit for a letter added, lost, changed, or swapped with its
+ * neighbour. */
 static unsigned distance(const char *a, const char *b)
 {
 	unsigned row[3][WORD_MAX + 1], *before = row[0], *last = row[1], *now = row[2], *spare;
@@ -120,7 +121,11 @@ size_t policy_text_bad_utf8(const char *text, size_t len)
 
 	while (i < len) {
 		unsigned c = p[i];
-		size_t more = c < 0x80 ? 0 : (c & 0xe0) == 0xc0 ? 1 : (c & 0xf0) == 0xe0 ? 2 : (c & 0xf8) == 0xf0 ? 3 : 9;
+		size_t more = c < 0x80		   ? 0
+			      : (c & 0xe0) == 0xc0 ? 1
+			      : (c & 0xf0) == 0xe0 ? 2
+			      : (c & 0xf8) == 0xf0 ? 3
+						   : 9;
 		unsigned long v = more == 0 ? c : c & (0x3fu >> more);
 
 		if (more == 9 || more >= len - i)
@@ -165,8 +170,8 @@ const char *policy_text_show(char *out, size_t size, const char *text, size_t le
 /* Would some reader of YAML 1.1 or 1.2 take the word for something else than a string? */
 static bool is_special_word(const char *text)
 {
-	static const char *const words[] = {"null", "true", "false", "yes", "no", "on", "off", "y", "n", "~", ".nan",
-					    ".inf", NULL};
+	static const char *const words[] = {"null", "true", "false", "yes",  "no",   "on", "off",
+					    "y",    "n",    "~",     ".nan", ".inf", NULL};
 	char *end;
 
 	for (size_t i = 0; words[i]; i++) {

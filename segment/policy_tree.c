@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The tree of a YAML document, see policy_tree.h. The text is hostile: it is checked for bytes that no text has before
- * libyaml sees it, depth and number of nodes are bounded, anchors, aliases and tags are refused (they make a document mean
- * what it does not show), and libyaml's own complaints are put into words with the place. libyaml counts characters
- * where we need bytes, so its marks are converted by a table with one entry for every 256 characters.
+ * libyaml sees it, depth and number of nodes are bounded, anchors, aliases and tags are refused (they make a document
+ * mean what it does not show), and libyaml's own complaints are put into words with the place. libyaml counts
+ * characters where we need bytes, so its marks are converted by a table with one entry for every 256 characters.
  */
 #include "config.h"
 #include "segment/policy_tree.h"
@@ -31,7 +31,7 @@ struct tree {
 	size_t len;
 	uint32_t *marks; /* byte offset of every MARK_STEP-th character */
 	size_t n_marks;
-	uint32_t base;   /* bytes of a byte order mark */
+	uint32_t base; /* bytes of a byte order mark */
 	struct policy_errors *errors;
 };
 
@@ -106,7 +106,8 @@ static int check_bytes(const char *text, size_t len, struct policy_errors *error
 	else if (text[i] == '\0')
 		policy_complain(errors, false, line, column, "a NUL byte: this is not a text; remove it");
 	else
-		policy_complain(errors, false, line, column, "control character 0x%02x: remove it", (unsigned char)text[i]);
+		policy_complain(errors, false, line, column, "control character 0x%02x: remove it",
+				(unsigned char)text[i]);
 	return -EINVAL;
 }
 
@@ -167,22 +168,25 @@ static int yaml_complain(struct tree *t, const yaml_parser_t *yp)
 		place_of(t->text, t->base + yp->problem_offset, &line, &column);
 		policy_complain(t->errors, false, line, column, "%s: remove that character", why);
 	} else if (line_has_tab(t, offset_of(t, m.index))) {
-		policy_complain(t->errors, false, line, column, "a tab in the indentation: YAML allows spaces only; replace it");
+		policy_complain(t->errors, false, line, column,
+				"a tab in the indentation: YAML allows spaces only; replace it");
 	} else if (strstr(why, "mapping values are not allowed")) {
 		policy_complain(t->errors, false, line, column,
-				"a ':' where none can be: is the line before complete, and is this one indented like its siblings?");
+				"a ':' where none can be: is the line before complete, and is this one indented like "
+				"its siblings?");
 	} else if (strstr(why, "did not find expected key") || strstr(why, "did not find expected '-'")) {
 		policy_complain(t->errors, false, line, column,
 				"this line does not line up with the ones above: indent it like its siblings");
 	} else if (strstr(why, "expected node content")) {
-		policy_complain(t->errors, false, line, column, "a value is missing here, or a '[' or '{' before it is not closed");
+		policy_complain(t->errors, false, line, column,
+				"a value is missing here, or a '[' or '{' before it is not closed");
 	} else if (strstr(why, "expected ',' or")) {
 		policy_complain(t->errors, false, line, column,
 				"a '[' or '{' is not closed, or a comma is missing (opened on line %zu)",
 				yp->context_mark.line + 1);
 	} else {
-		policy_complain(t->errors, false, line, column, "not readable as YAML: %s%s%s", why, yp->context ? ", " : "",
-				yp->context ? yp->context : "");
+		policy_complain(t->errors, false, line, column, "not readable as YAML: %s%s%s", why,
+				yp->context ? ", " : "", yp->context ? yp->context : "");
 	}
 	return -EINVAL;
 }
@@ -201,7 +205,8 @@ static int check_event(struct tree *t, const yaml_event_t *ev)
 
 	switch (ev->type) {
 	case YAML_ALIAS_EVENT:
-		policy_complain(t->errors, false, line, column, "alias *%.40s: write the value out, a policy says what it means",
+		policy_complain(t->errors, false, line, column,
+				"alias *%.40s: write the value out, a policy says what it means",
 				(const char *)ev->data.alias.anchor);
 		return -EINVAL;
 	case YAML_SCALAR_EVENT:
@@ -220,16 +225,19 @@ static int check_event(struct tree *t, const yaml_event_t *ev)
 		return 0;
 	}
 	if (anchor)
-		policy_complain(t->errors, false, line, column, "anchor &%.40s: anchors are not used here; remove it", (const char *)anchor);
+		policy_complain(t->errors, false, line, column, "anchor &%.40s: anchors are not used here; remove it",
+				(const char *)anchor);
 	else if (tag)
-		policy_complain(t->errors, false, line, column, "tag %.60s: tags are not used here; remove it", (const char *)tag);
+		policy_complain(t->errors, false, line, column, "tag %.60s: tags are not used here; remove it",
+				(const char *)tag);
 	if (ev->type == YAML_SCALAR_EVENT && memchr(ev->data.scalar.value, '\0', ev->data.scalar.length)) {
 		policy_complain(t->errors, false, line, column, "\\0 inside a text: remove it");
 		return -EINVAL;
 	}
-	if (ev->type == YAML_SCALAR_EVENT && (ev->data.scalar.style == YAML_LITERAL_SCALAR_STYLE ||
-					      ev->data.scalar.style == YAML_FOLDED_SCALAR_STYLE)) {
-		policy_complain(t->errors, false, line, column, "a block text ('|' or '>'): write the value on one line");
+	if (ev->type == YAML_SCALAR_EVENT &&
+	    (ev->data.scalar.style == YAML_LITERAL_SCALAR_STYLE || ev->data.scalar.style == YAML_FOLDED_SCALAR_STYLE)) {
+		policy_complain(t->errors, false, line, column,
+				"a block text ('|' or '>'): write the value on one line");
 		return -EINVAL;
 	}
 	return anchor || tag ? -EINVAL : 0;
@@ -311,7 +319,8 @@ static int take_node(struct tree *t, struct walk *w, const yaml_event_t *ev)
 	if (rc < 0)
 		return rc;
 	if (t->n_nodes >= TREE_NODES_MAX) {
-		policy_complain(t->errors, false, line, column, "more than %u values: split the policy", TREE_NODES_MAX);
+		policy_complain(t->errors, false, line, column, "more than %u values: split the policy",
+				TREE_NODES_MAX);
 		return -E2BIG;
 	}
 	n = node_new(t, ev);
@@ -321,8 +330,8 @@ static int take_node(struct tree *t, struct walk *w, const yaml_event_t *ev)
 	if (rc < 0 || n->kind == TREE_SCALAR)
 		return rc;
 	if (w->depth == TREE_DEPTH_MAX) {
-		policy_complain(t->errors, false, line, column, "nested more than %d deep: a policy never is; remove a level",
-				TREE_DEPTH_MAX);
+		policy_complain(t->errors, false, line, column,
+				"nested more than %d deep: a policy never is; remove a level", TREE_DEPTH_MAX);
 		return -EINVAL;
 	}
 	w->open[w->depth] = n;
@@ -399,7 +408,8 @@ int tree_parse(struct tree **out, struct tree_node **root, const char *text, siz
 	int rc;
 
 	if (len > POLICY_TEXT_MAX) {
-		policy_complain(errors, false, 0, 0, "the document has %zu MiB, more than 16: split the policy", len >> 20);
+		policy_complain(errors, false, 0, 0, "the document has %zu MiB, more than 16: split the policy",
+				len >> 20);
 		return -E2BIG;
 	}
 	rc = check_bytes(text, len, errors);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A ruleset against history, see replay.h. Misses are kept in a hash table by edge, since a history has millions of flows
- * and few edges; its keys come from the network, so the hash is keyed by a secret.
+ * A ruleset against history, see replay.h. Misses are kept in a hash table by edge, since a history has millions of
+ * flows and few edges; its keys come from the network, so the hash is keyed by a secret.
  */
 #include "config.h"
 #include "segment/replay.h"
@@ -118,8 +118,8 @@ static void set_group(char out[GROUP_STRLEN], const char *group)
 }
 
 /* So many flows of one kind between these two. */
-static int judge(struct replay *r, const struct edge_key *key, const struct addr ends[2], uint64_t flows, uint64_t answered,
-		 uint64_t first_ns, uint64_t last_ns)
+static int judge(struct replay *r, const struct edge_key *key, const struct addr ends[2], uint64_t flows,
+		 uint64_t answered, uint64_t first_ns, uint64_t last_ns)
 {
 	struct eval_end src = {ends[0], key->client}, dst = {ends[1], key->server};
 	struct eval_result res;
@@ -187,7 +187,8 @@ int replay_edge(struct replay *r, const struct edge *e)
 		r->sum.undirected += flows;
 		return 0;
 	}
-	/* Each sampled address for its own flows, the last one for those of addresses that found no place in the sample. */
+	/* Each sampled address for its own flows, the last one for those of addresses that found no place in the
+	 * sample. */
 	for (unsigned i = 0; i < a->n_peers && rc == 0; i++) {
 		uint64_t share = i + 1u == a->n_peers || a->peer[i].flows > flows ? flows : a->peer[i].flows;
 		uint64_t share_answered = share < answered ? share : answered;
@@ -238,6 +239,6 @@ void replay_miss_format(struct buf *b, const struct replay_miss *m)
 	struct service s = service_of(m->key.proto, m->key.port);
 	char text[SERVICE_STRLEN];
 
-	buf_printf(b, "%s to %s %s: %" PRIu64 " flow%s (%" PRIu64 " answered)", m->key.client, m->key.server, service_format(&s, text),
-		   m->flows, m->flows == 1 ? "" : "s", m->answered);
+	buf_printf(b, "%s to %s %s: %" PRIu64 " flow%s (%" PRIu64 " answered)", m->key.client, m->key.server,
+		   service_format(&s, text), m->flows, m->flows == 1 ? "" : "s", m->answered);
 }

@@ -80,7 +80,8 @@ static bool is_before(const struct service *cut, uint8_t proto, unsigned lo)
 }
 
 /* Walks both sorted sets once. A range of ICMP types has no text form, so "icmp" less one type stays "icmp". */
-static size_t subtract(struct service *left, const struct service *a, size_t n_a, const struct service *cut, size_t n_cut)
+static size_t subtract(struct service *left, const struct service *a, size_t n_a, const struct service *cut,
+		       size_t n_cut)
 {
 	size_t n = 0, k = 0;
 

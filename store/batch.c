@@ -4,8 +4,9 @@
  * start, first bits of the id). Both are sorted as five 64-bit words, which compares several times faster than bytes,
  * and written in that order.
  *
- * A flow that is reported again with grown counters replaces its record; its index entries are the same ones again,
- * which a sorted-duplicates database takes as no change. So nothing is ever read or deleted to write a flow.
+ * A flow that is reported again with grown counters, as each one in progress is every few seconds, replaces its record.
+ * Its index entries are mostly there already, but LMDB would copy their pages before it noticed; so for such flows, and
+ * only for them, an entry is looked up before it is put. Nothing is ever deleted to write a flow.
  */
 #include "config.h"
 #include "store/batch.h"
@@ -29,12 +30,13 @@ struct item {
 };
 /* Of a record: start, id, its number in the batch (later wins), offset << 32 | length of its bytes, end. */
 enum { REC_START, REC_ID, REC_SEQ, REC_BYTES, REC_END };
-/* Of an index entry: slot << 8 | kind, key bytes (2 words), start, first bits of the id. */
+/* Of an index entry: slot << 8 | kind, key bytes (2 words), start, first bits of the id << 32 | number of its record. */
 enum { IDX_KIND, IDX_KEY, IDX_KEY2, IDX_START, IDX_ID };
 
 struct batch {
 	struct buf bytes;
 	struct item *rec, *idx, *spare;
+	bool *known; /* by number: the record was there before, so look before you put its entries */
 	size_t n_rec, n_idx;
 };
 
@@ -47,7 +49,8 @@ int batch_new(struct batch **out)
 	b->rec = malloc(BATCH_RECORDS * sizeof(*b->rec));
 	b->idx = malloc(BATCH_RECORDS * ENTRIES_PER_FLOW * sizeof(*b->idx));
 	b->spare = malloc(BATCH_RECORDS * ENTRIES_PER_FLOW * sizeof(*b->spare));
-	if (!b->rec || !b->idx || !b->spare) {
+	b->known = calloc(BATCH_RECORDS, sizeof(*b->known));
+	if (!b->rec || !b->idx || !b->spare || !b->known) {
 		batch_free(b);
 		return -ENOMEM;
 	}
@@ -63,6 +66,7 @@ void batch_free(struct batch *b)
 	free(b->rec);
 	free(b->idx);
 	free(b->spare);
+	free(b->known);
 	free(b);
 }
 
@@ -116,7 +120,7 @@ static void add_entry(struct batch *b, const struct flow_rec *f, uint64_t kind, 
 	e->w[IDX_KEY] = key;
 	e->w[IDX_KEY2] = key2;
 	e->w[IDX_START] = f->start_ns;
-	e->w[IDX_ID] = f->id >> 48;
+	e->w[IDX_ID] = f->id >> 48 << 32 | (b->n_rec - 1);
 }
 
 static void add_addr(struct batch *b, const struct flow_rec *f, const struct addr *a)
@@ -154,6 +158,7 @@ int batch_add(struct store_txn *t, const struct flow_rec *f)
 	r = &b->rec[b->n_rec];
 	r->w[REC_START] = f->start_ns;
 	r->w[REC_ID] = f->id;
+	b->known[b->n_rec] = false;
 	r->w[REC_SEQ] = b->n_rec++;
 	r->w[REC_BYTES] = (uint64_t)at << 32 | (b->bytes.len - at);
 	r->w[REC_END] = f->end_ns;
@@ -219,18 +224,21 @@ static int write_records(struct store_txn *t, size_t *i)
 	struct batch *b = t->s->batch;
 	uint8_t key[FLOW_KEY_LEN];
 	struct last_key last;
-	MDB_stat before, after;
+	MDB_stat st;
+	size_t entries = 0;
 	MDB_cursor *c = NULL;
 	struct bucket *k;
 	bool append = false;
 	int rc = bucket_for(&k, t, b->rec[*i].w[REC_START]);
 
 	if (!rc)
-		rc = db_errno(mdb_stat(t->mdb, t->s->env->rec[k->slot], &before));
+		rc = db_errno(mdb_stat(t->mdb, t->s->env->rec[k->slot], &st));
 	if (!rc)
 		rc = txn_cursor(t, t->s->env->rec[k->slot], &c);
-	if (!rc)
+	if (!rc) {
+		entries = st.ms_entries;
 		last_key_read(&last, c);
+	}
 	for (; !rc && *i < b->n_rec; ++*i) {
 		struct item *r = &b->rec[*i];
 		char *bytes = b->bytes.data + (r->w[REC_BYTES] >> 32);
@@ -248,14 +256,16 @@ static int write_records(struct store_txn *t, size_t *i)
 		mv.mv_size = (r->w[REC_BYTES] & UINT32_MAX) - (HEAD_LEN - 1);
 		rc = db_errno(guard_cursor_put(c, &mk, &mv, append ? MDB_APPEND : 0));
 		if (!rc)
-			note_flow(k, r);
+			rc = db_errno(mdb_stat(t->mdb, t->s->env->rec[k->slot], &st));
+		if (rc)
+			break;
+		b->known[r->w[REC_SEQ]] = st.ms_entries == entries;
+		k->count[KIND_FLOW] += st.ms_entries - entries;
+		entries = st.ms_entries;
+		note_flow(k, r);
 	}
 	if (c)
 		mdb_cursor_close(c);
-	if (!rc)
-		rc = db_errno(mdb_stat(t->mdb, t->s->env->rec[k->slot], &after));
-	if (!rc)
-		k->count[KIND_FLOW] += after.ms_entries - before.ms_entries;
 	return rc;
 }
 
@@ -264,15 +274,23 @@ static int write_records(struct store_txn *t, size_t *i)
  * MDB_MULTIPLE would take all of one key in a call; in 0.9.24 it loses entries when the key exists already, which the
  * model test shows, and it is no faster.)
  */
-static int write_entry(MDB_cursor *c, const struct item *e)
+static int write_entry(MDB_cursor *c, const struct item *e, bool look)
 {
 	static const uint8_t lengths[256] = {[INDEX_V4] = 5, [INDEX_V6] = 17, [INDEX_WORKLOAD] = 9, [INDEX_LONG] = 1};
 	uint8_t key[INDEX_KEY_MAX], value[INDEX_VALUE_LEN];
 	MDB_val k = {lengths[e->w[IDX_KIND] & 0xff], key}, v = {sizeof(value), value};
 
 	key_put_u64(key_put_u64(key_put_u8(key, (uint8_t)e->w[IDX_KIND]), e->w[IDX_KEY]), e->w[IDX_KEY2]);
-	key_put_u16(key_put_u64(value, e->w[IDX_START]), (uint16_t)e->w[IDX_ID]);
+	key_put_u16(key_put_u64(value, e->w[IDX_START]), (uint16_t)(e->w[IDX_ID] >> 32));
+	if (look && guard_cursor_get(c, &k, &v, MDB_GET_BOTH) == 0)
+		return 0;
 	return db_errno(guard_cursor_put(c, &k, &v, 0));
+}
+
+/* The same but for the number of the record. */
+static bool same_entry(const struct item *a, const struct item *b)
+{
+	return memcmp(a->w, b->w, 4 * sizeof(a->w[0])) == 0 && a->w[IDX_ID] >> 32 == b->w[IDX_ID] >> 32;
 }
 
 static int write_index(struct store_txn *t)
@@ -296,7 +314,7 @@ static int write_index(struct store_txn *t)
 	for (size_t i = 0; i < b->n_idx && !rc; i++) {
 		const struct item *e = &b->idx[i];
 
-		if (i && memcmp(e, e - 1, sizeof(*e)) == 0)
+		if (i && same_entry(e, e - 1))
 			continue;
 		if (e->w[IDX_KIND] >> 8 != slot) {
 			slot = e->w[IDX_KIND] >> 8;
@@ -306,7 +324,7 @@ static int write_index(struct store_txn *t)
 			rc = txn_cursor(t, t->s->env->idx[slot], &c);
 		}
 		if (!rc)
-			rc = write_entry(c, e);
+			rc = write_entry(c, e, b->known[e->w[IDX_ID] & UINT32_MAX]);
 	}
 	if (c)
 		mdb_cursor_close(c);

@@ -15,7 +15,7 @@
 #include "store/txn.h"
 
 #define DIR_VERSION 1
-#define DIR_LEN (2 + 8 * (9 + KIND_END_ - 1)) /* version, slot, u64 each */
+#define DIR_LEN (2 + 8 * (8 + KIND_END_ - 1)) /* version, slot, u64 each */
 #define WIDTH_UNIT_NS (600 * NS_PER_S)        /* bucket widths are whole multiples of it */
 #define SHARE_MIN (64u << 10)                 /* bytes: no bucket is closed for being smaller */
 #define INDEX_ENTRY 16                        /* bytes an index entry takes, about, with its share of a page */
@@ -23,10 +23,10 @@
 static void dir_encode(uint8_t out[DIR_LEN], const struct bucket *b)
 {
 	const uint64_t v[] = {b->last_ns,     b->min_ns,     b->max_ns,      b->min_flow_ns, b->max_flow_ns,
-			      b->max_end_ns,  b->max_life_ns, b->max_reach_ns, 0};
+			      b->max_end_ns,  b->max_life_ns, b->max_reach_ns};
 	uint8_t *p = key_put_u8(key_put_u8(out, DIR_VERSION), b->slot);
 
-	for (unsigned i = 0; i < 9; i++)
+	for (unsigned i = 0; i < 8; i++)
 		p = key_put_u64(p, v[i]);
 	for (unsigned i = 1; i < KIND_END_; i++)
 		p = key_put_u64(p, b->count[i]);
@@ -46,7 +46,7 @@ static int dir_decode(struct bucket *b, const MDB_val *key, const MDB_val *value
 	for (unsigned i = 0; i < 8; i++)
 		*v[i] = key_get_u64(p + 2 + 8 * i);
 	for (unsigned i = 1; i < KIND_END_; i++)
-		b->count[i] = key_get_u64(p + 2 + 8 * (8 + i));
+		b->count[i] = key_get_u64(p + 2 + 8 * (7 + i));
 	return b->last_ns < b->from_ns ? -EBADMSG : 0;
 }
 

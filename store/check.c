@@ -32,10 +32,19 @@
 #define DEPTH_MAX 32
 #define NO_PAGE UINT64_MAX
 #define LOOKS 3
+#define FLAG_INTEGER_KEY 0x08 /* of the free list's tree; LMDB keeps flags of the environment beside it */
+#define MAP_MAX (1ull << 46)   /* half of what a process can map */
+
+/* The two trees a meta page knows: of free pages, and of everything else. */
+struct tree {
+	uint16_t flags, depth;
+	uint64_t root;
+};
 
 struct meta {
 	uint32_t page_size;
-	uint64_t free_root, last_page, txn;
+	uint64_t map_size, last_page, txn;
+	struct tree free, all;
 };
 
 struct walk {
@@ -102,14 +111,33 @@ static int read_meta(int fd, struct meta *out, uint64_t offset)
 		return -EBADMSG;
 	if (get32(p + 20) != DATA_VERSION)
 		return -EPROTO;
+	out->map_size = get64(p + 32);
 	out->page_size = get32(p + 40);
-	out->free_root = get64(p + 80);
+	out->free = (struct tree){get16(p + 44), get16(p + 46), get64(p + 80)};
+	out->all = (struct tree){get16(p + 92), get16(p + 94), get64(p + 128)};
 	out->last_page = get64(p + 136);
 	out->txn = get64(p + 144);
 	if (out->page_size < 512 || out->page_size > 65536 || (out->page_size & (out->page_size - 1)) ||
-	    out->last_page < 1 || out->last_page > UINT64_MAX / 65536 - 1)
+	    out->last_page < 1 || out->last_page > MAP_MAX / 65536 || out->map_size > MAP_MAX ||
+	    !(out->free.flags & FLAG_INTEGER_KEY) || out->all.flags != 0)
 		return -EBADMSG;
 	return 0;
+}
+
+/* Does the tree's root look like one? */
+static int check_root(const struct walk *w, const struct tree *t)
+{
+	uint8_t p[PAGE_HEAD];
+	int rc;
+
+	if (t->root == NO_PAGE)
+		return t->depth == 0 ? 0 : -EBADMSG;
+	if (t->root < 2 || t->root > w->last || t->root >= w->pages || t->depth < 1 || t->depth > DEPTH_MAX)
+		return -EBADMSG;
+	rc = read_at(w->fd, p, sizeof(p), t->root * w->page_size);
+	if (rc)
+		return rc;
+	return get64(p) == t->root && get16(p + 10) == (t->depth == 1 ? FLAG_LEAF : FLAG_BRANCH) ? 0 : -EBADMSG;
 }
 
 /* One list of page numbers: a count, then that many; inline or on overflow pages, all inside the file. */
@@ -216,11 +244,14 @@ static int check_once(int fd)
 	w.last = newer->last_page;
 	if (m[1].page_size != w.page_size)
 		return -EBADMSG;
-	if (w.last < w.pages)
-		return 0;
-	if (newer->free_root == NO_PAGE)
+	rc = check_root(&w, &newer->free);
+	if (!rc)
+		rc = check_root(&w, &newer->all);
+	if (rc || w.last < w.pages)
+		return rc;
+	if (newer->free.root == NO_PAGE)
 		return -EBADMSG;
-	rc = walk_page(&w, newer->free_root, 0);
+	rc = walk_page(&w, newer->free.root, 0);
 	if (rc)
 		return rc;
 	return w.missing == w.last + 1 - w.pages ? 0 : -EBADMSG;

@@ -21,7 +21,7 @@ library() {
 	case $1 in
 	pcap.h | pcap/*) echo 'capture/source*' ;;
 	ndpi*) echo 'capture/classify*' ;;
-	lmdb.h) echo 'store/*.c store/txn.h store/bucket.h' ;;
+	lmdb.h) echo 'store/*.c store/txn.h store/bucket.h store/guard.h' ;;
 	yaml.h) echo 'segment/policy*.c daemon/config*.c' ;;
 	libnftnl/*) echo 'segment/nft*' ;;
 	libmnl/*) echo 'netlink/* segment/nft*' ;;

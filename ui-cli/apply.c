@@ -29,13 +29,15 @@ static void complain(json_t *list, const char *path)
 	json_array_foreach (list, i, e) {
 		const char *text = json_string_value(json_object_get(e, "text"));
 
-		fprintf(stderr, "%s:%" PRIu64 ":%" PRIu64 ": %s%s\n", path, (uint64_t)json_integer_value(json_object_get(e, "line")),
+		fprintf(stderr, "%s:%" PRIu64 ":%" PRIu64 ": %s%s\n", path,
+			(uint64_t)json_integer_value(json_object_get(e, "line")),
 			(uint64_t)json_integer_value(json_object_get(e, "column")),
 			json_is_true(json_object_get(e, "warning")) ? "warning: " : "", text ? text : "?");
 	}
 }
 
-/* Sends the order (freed) and takes the reply. VERB_DONE with *reply the caller's to decref, or VERB_FAILED, complained. */
+/* Sends the order (freed) and takes the reply. VERB_DONE with *reply the caller's to decref, or VERB_FAILED,
+ * complained. */
 static int give(json_t **reply, const struct command *c, const char *dir, json_t *order, const char *path)
 {
 	char error[CONTROL_ERROR_STRLEN] = "", *text = order ? json_dumps(order, JSON_COMPACT) : NULL, *answer = NULL;
@@ -79,7 +81,8 @@ static void print_state(json_t *reply, const char *dir)
 	if (by && time_parse(&ns, by, 0) == 0) {
 		if (strcmp(dir, STATE_DIR_DEFAULT) != 0)
 			snprintf(place, sizeof(place), " --state %s", dir);
-		printf("what it enforces ends by itself at %s unless you confirm: weir confirm%s\n", units_moment(ns, when), place);
+		printf("what it enforces ends by itself at %s unless you confirm: weir confirm%s\n",
+		       units_moment(ns, when), place);
 	}
 }
 
@@ -114,15 +117,17 @@ int verb_apply(int argc, char **argv)
 	int format = 0, status;
 	const struct option_spec options[] = {
 		OPTION_STATE(&dir),
-		{OPTION_KIND_SPAN, 0, "confirm-within", "SPAN", "how long it enforces unless confirmed [10m]; 0: at once for good",
-		 &within_ns, NULL},
+		{OPTION_KIND_SPAN, 0, "confirm-within", "SPAN",
+		 "how long it enforces unless confirmed [10m]; 0: at once for good", &within_ns, NULL},
 		{OPTION_KIND_TEXT, 'm', "message", "WHY", "kept with the generation", &why, NULL},
-		OPTION_OUTPUT(&format, formats), OPTION_END};
+		OPTION_OUTPUT(&format, formats),
+		OPTION_END};
 	const struct command c = {
 		.verb = "apply", .usage = "POLICY [options]", .min_operands = 1, .max_operands = 1, .options = options,
-		.about = "Puts the policy into the kernel, each group at the stage the document says, in one transaction. What enforces\n"
-			 "does so only until the time is up, unless `weir confirm` makes it last: if you cut yourself off, wait.\n"
-			 "Connections that are established are not cut.\n",
+		.about = "Puts the policy into the kernel, each group at the stage the document says, in\n"
+			 "one transaction. What enforces does so only until the time is up, unless `weir\n"
+			 "confirm` makes it last: if you cut yourself off, wait. Connections that are\n"
+			 "established are not cut.\n",
 		.examples = "  weir apply policy.yaml -m 'shop: dry run'\n"
 			    "  weir apply policy.yaml --confirm-within 5m && weir confirm\n"};
 	struct policy_file f;
@@ -171,8 +176,9 @@ int verb_rollback(int argc, char **argv)
 	const struct option_spec options[] = {OPTION_STATE(&dir), OPTION_OUTPUT(&format, formats), OPTION_END};
 	const struct command c = {
 		.verb = "rollback", .usage = "[GENERATION] [options]", .max_operands = 1, .options = options,
-		.about = "Puts an earlier generation back in force: the one before, or the one named. 0 takes weir's table out of the\n"
-			 "kernel and puts back what was changed on bridges.\n",
+		.about = "Puts an earlier generation back in force: the one before, or the one named. 0\n"
+			 "takes weir's table out of the kernel and puts back what was changed on\n"
+			 "bridges.\n",
 		.examples = "  weir rollback\n"
 			    "  weir rollback 3\n"
 			    "  weir rollback 0\n"};
@@ -188,7 +194,8 @@ int verb_rollback(int argc, char **argv)
 
 		if (rest.v[0][0] < '0' || rest.v[0][0] > '9' || *end) {
 			json_decref(order);
-			return command_misused(&c, "\"%s\" is no generation: a whole number, from `weir status`", rest.v[0]);
+			return command_misused(&c, "\"%s\" is no generation: a whole number, from `weir status`",
+					       rest.v[0]);
 		}
 		jsonl_set_number(order, "generation", v);
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * weir blocks: what was refused, or would have been, by name, with how often and why. A scan of a thousand ports between
- * the same two ends is one row with a list of services, not a thousand; JSON has every service. With -f, what is new.
+ * weir blocks: what was refused, or would have been, by name, with how often and why. A scan of a thousand ports
+ * between the same two ends is one row with a list of services, not a thousand; JSON has every service. With -f, what
+ * is new.
  */
 #include "config.h"
 
@@ -30,14 +31,16 @@ struct listing {
 	const struct command *command;
 	const char *dir;
 	struct refusal_rules *rules;
+	struct members *members; /* now: whom else an edit would let in */
 	struct table *table;
 	uint64_t since_ns, until_ns, now_ns;
 	bool json, follow, brief;
 };
 
-static const struct table_column columns[] = {
-	{"VERDICT", false, false}, {"SOURCE", false, true},  {"", false, false},     {"DESTINATION", false, true},
-	{"SERVICE", false, false}, {"COUNT", true, false},   {"FIRST", false, false}, {"LAST", false, false}};
+static const struct table_column columns[] = {{"VERDICT", false, false, 11}, {"SOURCE", false, true, 20},
+					      {"", false, false, 2},	     {"DESTINATION", false, true, 20},
+					      {"SERVICE", false, false, 12}, {"COUNT", true, false, 6},
+					      {"FIRST", false, false, 8},    {"LAST", false, false, 8}};
 
 /* The lines of the explanation; the first, the verdict, is what the row says already. */
 static void print_why(struct listing *l, const struct refusal *r)
@@ -47,7 +50,7 @@ static void print_why(struct listing *l, const struct refusal *r)
 
 	if (l->brief)
 		return;
-	refusal_explain(&b, r, refusal_rules_get(l->rules, l->view.txn, r->v.generation));
+	refusal_explain(&b, r, refusal_rules_get(l->rules, l->view.txn, r->v.generation), l->members);
 	line = b.data ? strtok_r(b.data, "\n", &rest) : NULL;
 	if (!line)
 		table_note(l->table, TABLE_DIM, "why: the store no longer has the policy that decided this");
@@ -56,8 +59,8 @@ static void print_why(struct listing *l, const struct refusal *r)
 	buf_fini(&b);
 }
 
-static void print_row(struct listing *l, const struct refusal *r, const char *service, uint64_t count, uint64_t first_ns,
-		      uint64_t last_ns)
+static void print_row(struct listing *l, const struct refusal *r, const char *service, uint64_t count,
+		      uint64_t first_ns, uint64_t last_ns)
 {
 	char text[UNITS_STRLEN];
 
@@ -119,8 +122,8 @@ static size_t print_table(struct listing *l, const struct refusals *r)
 
 			if (one->fresh == 0)
 				continue;
-			print_row(l, one, units_service(one->v.proto, one->v.dst_port, service), one->fresh, one->v.first_ns,
-				  one->v.last_ns);
+			print_row(l, one, units_service(one->v.proto, one->v.dst_port, service), one->fresh,
+				  one->v.first_ns, one->v.last_ns);
 			print_why(l, one);
 			shown++;
 		}
@@ -129,7 +132,7 @@ static size_t print_table(struct listing *l, const struct refusals *r)
 	return shown;
 }
 
-static void set_reason(json_t *o, const struct refusal *r, const struct ruleset *rs)
+static void set_reason(json_t *o, const struct refusal *r, const struct ruleset *rs, const struct members *m)
 {
 	struct eval_end src = {r->v.src, r->v.group[0]}, dst = {r->v.dst, r->v.group[1]};
 	struct buf b = BUF_INIT;
@@ -152,7 +155,7 @@ static void set_reason(json_t *o, const struct refusal *r, const struct ruleset 
 		if (replaces)
 			jsonl_set_number(why, "edit_replaces_line", replaces);
 		buf_clear(&b);
-		refusal_explain(&b, r, rs);
+		refusal_explain(&b, r, rs, m);
 		jsonl_set_text(why, "text", b.data);
 		json_object_set_new(o, "explanation", why);
 	}
@@ -188,7 +191,7 @@ static int print_json(struct listing *l, const struct refusal *r)
 	jsonl_set_text(o, "list", r->v.inbound ? "inbound" : "outbound");
 	jsonl_set_number(o, "generation", r->v.generation);
 	if (rs)
-		set_reason(o, r, rs);
+		set_reason(o, r, rs, l->members);
 	return jsonl_print(o);
 }
 
@@ -206,23 +209,31 @@ static int print_all_json(struct listing *l, const struct refusals *r)
 static void footer(struct listing *l, const struct refusals *r)
 {
 	uint64_t would = 0, did = 0;
+	char text[UNITS_STRLEN];
 
 	for (size_t i = 0; i < r->n; i++)
 		*(r->list[i].v.kind == VERDICT_BLOCK ? &did : &would) += r->list[i].v.count;
 	if (r->n == 0)
 		puts("nothing was refused, and nothing would have been");
 	else
-		printf("\n%" PRIu64 " packets refused, %" PRIu64 " would have been (dry run); for TCP each SYN and its retries count\n", did,
-		       would);
+		printf("\n%s refused, %" PRIu64 " would have been (dry run); for TCP each SYN and its retries count\n",
+		       units_plural(did, "packet", "packets", text), would);
 	view_footer(&l->view, l->since_ns, l->until_ns);
 }
 
 static int print(struct listing *l, const struct refusals *r)
 {
+	int rc = members_new(&l->members, l->view.txn, l->now_ns);
+
+	if (rc < 0)
+		return rc;
 	if (l->json)
-		return print_all_json(l, r);
-	print_table(l, r);
-	return 0;
+		rc = print_all_json(l, r);
+	else
+		print_table(l, r);
+	members_free(l->members);
+	l->members = NULL;
+	return rc;
 }
 
 static int go_on(struct listing *l, struct refusals *before)
@@ -257,6 +268,8 @@ static int list(struct listing *l)
 	l->table = table_new(stdout, columns, sizeof(columns) / sizeof(columns[0]));
 	if (rc < 0 || !l->table)
 		return command_failed(l->command, "out of memory");
+	if (l->follow)
+		table_stream(l->table);
 	rc = refusals_read(&r, &l->view, l->since_ns, l->until_ns);
 	if (rc < 0)
 		return view_failed(&l->view, "verdicts", rc);
@@ -283,8 +296,9 @@ int verb_blocks(int argc, char **argv)
 		OPTION_OUTPUT(&format, formats), OPTION_END};
 	const struct command c = {
 		.verb = "blocks", .usage = "[options]", .options = options,
-		.about = "What was refused (block), or would have been if its group were at stage enforce (would-block), by name, and why:\n"
-			 "the nearest rule, what did not fit, the smallest edit that would allow it. Counts are the kernel's own.\n",
+		.about = "What was refused (block), or would have been if its group were at stage\n"
+			 "enforce (would-block), by name, and why: the nearest rule, what did not fit,\n"
+			 "the smallest edit that would allow it. Counts are the kernel's own.\n",
 		.examples = "  weir blocks --since -1h\n"
 			    "  weir blocks -f\n"
 			    "  weir blocks -o json | jq -r '.explanation.edit'\n"};

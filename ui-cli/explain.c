@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * weir explain: what happens to a connection now, and why. The ends may be addresses, workloads or groups; the ruleset is
- * that of the generation in force by the store, or of a document not yet applied. segment/eval decides and finds the words.
+ * weir explain: what happens to a connection now, and why. The ends may be addresses, workloads or groups; the ruleset
+ * is that of the generation in force by the store, or of a document not yet applied. segment/eval decides and finds the
+ * words.
  */
 #include "config.h"
 
@@ -106,7 +107,9 @@ static int resolve(struct explaining *x, struct end *e, const char *text)
 			set_workload(x, e, w);
 		free(w);
 		if (rc == -EEXIST)
-			return command_failed(x->command, "several workloads have an id that begins with \"%s\": write more of it", text);
+			return command_failed(x->command,
+					      "several workloads have an id that begins with \"%s\": write more of it",
+					      text);
 		if (rc < 0 && rc != -ENOENT)
 			return view_failed(&x->view, "workloads", rc);
 		if (rc == -ENOENT)
@@ -118,8 +121,10 @@ static int resolve(struct explaining *x, struct end *e, const char *text)
 		return view_failed(&x->view, "workloads", rc);
 	if (!e->name[0] && !e->members && addr_is_zero(&e->addr) && strcmp(e->group, GROUP_WORLD) != 0 &&
 	    strcmp(e->group, GROUP_HOST) != 0 && ruleset_find_group(&x->rs, e->group) < 0)
-		return command_failed(x->command, "\"%s\" is no address, and no workload or group that is known here now. "
-				      "`weir map` lists groups, `weir map --by workload` workloads", text);
+		return command_failed(x->command,
+				      "\"%s\" is no address, and no workload or group that is known here now. "
+				      "`weir map` lists groups, `weir map --by workload` workloads",
+				      text);
 	return VERB_DONE;
 }
 
@@ -129,10 +134,12 @@ static int parse_service(struct explaining *x, const char *text)
 	char with_proto[80];
 	struct service s;
 
-	snprintf(with_proto, sizeof(with_proto), strspn(text, "0123456789") == strlen(text) ? "%.60s/tcp" : "%.60s", text);
+	snprintf(with_proto, sizeof(with_proto), strspn(text, "0123456789") == strlen(text) ? "%.60s/tcp" : "%.60s",
+		 text);
 	if (service_parse(&s, with_proto) < 0 || s.proto == 0 ||
 	    (s.lo != s.hi && (proto_has_ports(s.proto) || proto_is_icmp(s.proto))))
-		return command_misused(x->command, "\"%s\" is no single service: write 443, 443/tcp, 53/udp or echo-request/icmp",
+		return command_misused(x->command,
+				       "\"%s\" is no single service: write 443, 443/tcp, 53/udp or echo-request/icmp",
 				       text);
 	x->proto = s.proto;
 	x->port = s.lo;
@@ -262,10 +269,15 @@ int verb_explain(int argc, char **argv)
 		{OPTION_KIND_TEXT, 'p', "policy", "FILE", "by this document instead of the one in force", &path, NULL},
 		OPTION_OUTPUT(&format, formats), OPTION_END};
 	const struct command c = {
-		.verb = "explain", .usage = "SRC DST PORT[/PROTO] [options]", .min_operands = 3, .max_operands = 3, .options = options,
-		.about = "What happens to this connection now, and why: who decides, by which rule; for a refusal the nearest rule, what\n"
-			 "did not fit, the smallest edit that would allow it and what else that edit would let in. SRC and DST are\n"
-			 "addresses, workloads, groups, world or host. PROTO is tcp where it is not said.\n",
+		.verb = "explain",
+		.usage = "SRC DST PORT[/PROTO] [options]",
+		.min_operands = 3,
+		.max_operands = 3,
+		.options = options,
+		.about = "What happens to this connection now, and why: who decides, by which rule; for\n"
+			 "a refusal the nearest rule, what did not fit, the smallest edit that would\n"
+			 "allow it and what else that edit would let in. SRC and DST are addresses,\n"
+			 "workloads, groups, world or host. PROTO is tcp where it is not said.\n",
 		.examples = "  weir explain shop-web-1 shop/db 5432\n"
 			    "  weir explain 172.18.0.5 world 53/udp\n"
 			    "  weir explain shop/lb shop/web echo-request/icmp -p policy.yaml\n"};

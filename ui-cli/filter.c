@@ -4,8 +4,9 @@
  *
  *	expression := unary { (and|or) unary }             equal precedence, from the left, as in pcap-filter(7)
  *	unary      := not unary | ( expression ) | primitive
- *	primitive  := [ip|ip6|tcp|udp|sctp|icmp|icmp6] [src|dst|src or dst|src and dst] [host|net|port|portrange|proto] id
- *	            | field op value | id
+ *	primitive  := [protocol] [ends] [host|net|port|portrange|proto] id | field op value | id
+ *	protocol   := ip | ip6 | tcp | udp | sctp | icmp | icmp6
+ *	ends       := src | dst | src or dst | src and dst
  *
  * A bare id takes the qualifiers of the primitive before it. The first complaint wins, and says at which column.
  */
@@ -155,7 +156,11 @@ static void take_type(struct parser *p, struct qualifiers *q)
 	static const struct {
 		const char *word;
 		enum id_type type;
-	} words[] = {{"host", ID_HOST}, {"net", ID_NET}, {"port", ID_PORT}, {"portrange", ID_PORTRANGE}, {"proto", ID_PROTO}};
+	} words[] = {{"host", ID_HOST},
+		     {"net", ID_NET},
+		     {"port", ID_PORT},
+		     {"portrange", ID_PORTRANGE},
+		     {"proto", ID_PROTO}};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (is_word(p, words[i].word)) {
@@ -240,9 +245,12 @@ static int port_node(struct parser *p, const struct qualifiers *q, struct filter
 	dash = q->type == ID_PORTRANGE ? strchr(lo, '-') : NULL;
 	if (dash)
 		*dash = '\0';
-	if (parse_port(&n->lo, lo, q->proto) < 0 || parse_port(&n->hi, dash ? dash + 1 : lo, q->proto) < 0 || n->lo > n->hi)
-		return fail(p, column, q->type == ID_PORTRANGE ? "\"%s\" is no range of ports; write 8000-8100"
-							       : "\"%s\" is no port, and no name in services(5)", p->token.text);
+	if (parse_port(&n->lo, lo, q->proto) < 0 || parse_port(&n->hi, dash ? dash + 1 : lo, q->proto) < 0 ||
+	    n->lo > n->hi)
+		return fail(p, column,
+			    q->type == ID_PORTRANGE ? "\"%s\" is no range of ports; write 8000-8100"
+						    : "\"%s\" is no port, and no name in services(5)",
+			    p->token.text);
 	if (q->proto && !proto_has_ports(q->proto))
 		return fail(p, column, "ICMP has no ports");
 	next(p);
@@ -275,8 +283,8 @@ static int net_node(struct parser *p, struct filter_node *n)
 /* Words of pcap-filter: in quotes they may still be a workload's name. */
 static bool is_reserved(const char *text)
 {
-	static const char *const words[] = {"ip", "ip6", "tcp", "udp", "sctp", "icmp", "icmp6", "src", "dst", "dest", "host", "net",
-					    "port", "portrange", "proto", "vlan", "mask"};
+	static const char *const words[] = {"ip",   "ip6",  "tcp", "udp",  "sctp",	"icmp",	 "icmp6", "src", "dst",
+					    "dest", "host", "net", "port", "portrange", "proto", "vlan",  "mask"};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (strcasecmp(words[i], text) == 0)
@@ -300,8 +308,10 @@ static int host_node(struct parser *p, const struct qualifiers *q, struct filter
 	if (!id.quoted && is_reserved(id.text))
 		return fail(p, id.column, "\"%s\" cannot stand here; join terms with and, or", id.text);
 	if (q->type == ID_NONE && p->token.kind == TOKEN_WORD)
-		return fail(p, id.column, "\"%s\" is no field, and no primitive of pcap-filter (host, net, port, portrange, "
-			    "proto, src, dst, tcp, udp, ...)", id.text);
+		return fail(p, id.column,
+			    "\"%s\" is no field, and no primitive of pcap-filter (host, net, port, portrange, "
+			    "proto, src, dst, tcp, udp, ...)",
+			    id.text);
 	n->kind = FILTER_NAME; /* what pcap-filter asks DNS for, weir knows: a workload, a group, a name */
 	snprintf(n->text, sizeof(n->text), "%s", id.text);
 	return add_node(p, n);
@@ -310,7 +320,8 @@ static int host_node(struct parser *p, const struct qualifiers *q, struct filter
 /* The condition that ip, tcp ... alone puts on the flow; ANDed with what follows them. -1: none. */
 static int protocol_node(struct parser *p, const struct qualifiers *q)
 {
-	struct filter_node n = {.kind = q->family ? FILTER_FAMILY : FILTER_PROTO, .lo = q->family ? q->family : q->proto};
+	struct filter_node n = {.kind = q->family ? FILTER_FAMILY : FILTER_PROTO,
+				.lo = q->family ? q->family : q->proto};
 
 	return q->family || q->proto ? add_node(p, &n) : -1;
 }
@@ -390,8 +401,8 @@ static int parse_primitive(struct parser *p)
 		if (is_word(p, "vlan"))
 			return parse_vlan(p);
 		if (filter_is_field(first.text) && !is_reserved(first.text))
-			return fail(p, first.column, "%s must be compared with something, as in %s == VALUE", first.text,
-				    first.text);
+			return fail(p, first.column, "%s must be compared with something, as in %s == VALUE",
+				    first.text, first.text);
 	}
 	take_protocol(p, &q);
 	take_ends(p, &q);

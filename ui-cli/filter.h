@@ -6,7 +6,7 @@
  *	src.group == shop/web and bytes > 10k        app ~ TLS.* and state != refused
  *
  * src is the client's end, dst (or dest) the server's. As in pcap-filter `and` and `or` bind equally, from the
- * left; `not` binds tighter; a bare id after and, or, not has the qualifiers of the one before it. man/weir.1 lists all.
+ * left; `not` binds tighter; a bare id after and, or, not has the qualifiers of the one before it. weir(1) lists all.
  */
 #ifndef WEIR_UI_FILTER_H
 #define WEIR_UI_FILTER_H

@@ -6,7 +6,17 @@
 
 #include "ui-cli/filter_tree.h"
 
-enum filter_token_kind { TOKEN_END, TOKEN_WORD, TOKEN_OPEN, TOKEN_CLOSE, TOKEN_AND, TOKEN_OR, TOKEN_NOT, TOKEN_OP, TOKEN_BAD };
+enum filter_token_kind {
+	TOKEN_END,
+	TOKEN_WORD,
+	TOKEN_OPEN,
+	TOKEN_CLOSE,
+	TOKEN_AND,
+	TOKEN_OR,
+	TOKEN_NOT,
+	TOKEN_OP,
+	TOKEN_BAD
+};
 
 struct filter_token {
 	enum filter_token_kind kind;

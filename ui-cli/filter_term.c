@@ -18,8 +18,9 @@
 #include "common/verdict.h"
 #include "ui-cli/filter_tree.h"
 
-#define TEXT_FN(name) \
-	static const char *name(const struct flow_rec *r, const struct output_end *e, unsigned end, unsigned i, char *scratch)
+#define TEXT_FN(name)                                                                                                  \
+	static const char *name(const struct flow_rec *r, const struct output_end *e, unsigned end, unsigned i,        \
+				char *scratch)
 #define NUMBER_FN(name) static uint64_t name(const struct flow_rec *r, const struct output_end *e, unsigned end)
 #define UNUSED (void)r, (void)e, (void)end
 
@@ -304,11 +305,13 @@ static int parse_word(struct filter_node *n, const struct filter_field *f, const
 	}
 	used = (size_t)snprintf(text, FILTER_ERROR_STRLEN, "%s is one of ", f->name);
 	for (unsigned v = 0; v < f->n_values && used < FILTER_ERROR_STRLEN; v++)
-		used += (size_t)snprintf(text + used, FILTER_ERROR_STRLEN - used, "%s%s", v ? ", " : "", f->value_name(v));
+		used += (size_t)snprintf(text + used, FILTER_ERROR_STRLEN - used, "%s%s", v ? ", " : "",
+					 f->value_name(v));
 	return -EINVAL;
 }
 
-int filter_term(struct filter_node *n, const char *field, enum filter_op op, const char *value, char *text, bool *at_value)
+int filter_term(struct filter_node *n, const char *field, enum filter_op op, const char *value, char *text,
+		bool *at_value)
 {
 	bool order = op == FILTER_LT || op == FILTER_LE || op == FILTER_GT || op == FILTER_GE;
 	bool glob = op == FILTER_GLOB || op == FILTER_NOT_GLOB;
@@ -317,8 +320,10 @@ int filter_term(struct filter_node *n, const char *field, enum filter_op op, con
 
 	*at_value = false;
 	if (i < 0 || (n->ends != FILTER_EITHER && !filter_fields[i].of_end)) {
-		snprintf(text, FILTER_ERROR_STRLEN, "there is no field \"%s\"; fields are src.group, dest.workload, app, bytes, "
-			 "state and others (man weir, FILTER)", field);
+		snprintf(text, FILTER_ERROR_STRLEN,
+			 "there is no field \"%s\"; fields are src.group, dest.workload, app, bytes, "
+			 "state and others (man weir, FILTER)",
+			 field);
 		return -EINVAL;
 	}
 	f = &filter_fields[i];
@@ -326,7 +331,8 @@ int filter_term(struct filter_node *n, const char *field, enum filter_op op, con
 	n->op = (uint8_t)op;
 	n->kind = f->number ? FILTER_NUMBER : FILTER_TEXT;
 	if (f->text && order) {
-		snprintf(text, FILTER_ERROR_STRLEN, "%s is a text: compare it with ==, != or ~ (a pattern with * and ?)", field);
+		snprintf(text, FILTER_ERROR_STRLEN,
+			 "%s is a text: compare it with ==, != or ~ (a pattern with * and ?)", field);
 		return -EINVAL;
 	}
 	if (f->number && glob) {
@@ -338,8 +344,10 @@ int filter_term(struct filter_node *n, const char *field, enum filter_op op, con
 	if (f->value_name)
 		return parse_word(n, f, value, text);
 	if (f->number && parse_number(&n->number, value, f->span) < 0) {
-		snprintf(text, FILTER_ERROR_STRLEN, f->span ? "\"%s\" is no span of time; write 200ms, 5s or 10m"
-							    : "\"%s\" is no number; write 1500, 10k, 1.5M or 2G", value);
+		snprintf(text, FILTER_ERROR_STRLEN,
+			 f->span ? "\"%s\" is no span of time; write 200ms, 5s or 10m"
+				 : "\"%s\" is no number; write 1500, 10k, 1.5M or 2G",
+			 value);
 		return -EINVAL;
 	}
 	return 0;

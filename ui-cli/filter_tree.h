@@ -55,7 +55,8 @@ struct filter_field {
 	bool of_end; /* needs src. or dest., or means either */
 	uint64_t (*number)(const struct flow_rec *r, const struct output_end *e, unsigned end);
 	/* i: which of several values, from 0; NULL: there are no more. May use scratch. */
-	const char *(*text)(const struct flow_rec *r, const struct output_end *e, unsigned end, unsigned i, char *scratch);
+	const char *(*text)(const struct flow_rec *r, const struct output_end *e, unsigned end, unsigned i,
+			    char *scratch);
 	const char *(*value_name)(unsigned v); /* fields with a fixed vocabulary: its words, ... */
 	unsigned n_values;                     /* ... values 0 to n_values - 1 */
 	bool span;                             /* numbers are nanoseconds, written 5s, 200ms */
@@ -67,8 +68,8 @@ extern const size_t filter_n_fields;
 /* Index by name, or -1. */
 int filter_field_find(const char *name);
 
-/* One term, `field op value`, into *node. 0 or -EINVAL with the complaint in text and *at_value telling which word it is
- * about. */
+/* One term, `field op value`, into *node. 0 or -EINVAL with the complaint in text and *at_value telling which word it
+ * is about. */
 int filter_term(struct filter_node *node, const char *field, enum filter_op op, const char *value, char *text,
 		bool *at_value);
 /* Does name look like a field (exactly one, or prefixed by src., dst., dest.)? */

@@ -17,6 +17,7 @@
 #include "common/timefmt.h"
 #include "common/verdict.h"
 #include "store/flows.h"
+#include "ui-cli/attempts.h"
 #include "ui-cli/filter.h"
 #include "ui-cli/follow.h"
 #include "ui-cli/options.h"
@@ -31,9 +32,10 @@ enum { OUT_TABLE, OUT_JSON, OUT_CSV };
 static const char *const formats[] = {"table", "json", "csv", NULL};
 
 static const struct table_column columns[] = {
-	{"TIME", false, false},   {"CLIENT", false, true}, {"", false, false},     {"SERVER", false, true},
-	{"SERVICE", false, false}, {"APP", false, true},   {"STATE", false, false}, {"PKTS", true, false},
-	{"BYTES", true, false},   {"LASTED", true, false},   {"NAME", false, true},
+	{"TIME", false, false, 12},  {"CLIENT", false, true, 20},   {"", false, false, 2},
+	{"SERVER", false, true, 20}, {"SERVICE", false, false, 12}, {"APP", false, true, 14},
+	{"STATE", false, false, 11}, {"PKTS", true, false, 6},	    {"BYTES", true, false, 7},
+	{"LASTED", true, false, 6},  {"NAME", false, true, 0},
 };
 #define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
@@ -99,7 +101,7 @@ static void table_row(struct listing *l, const struct flow_rec *f, const struct 
 	table_number(l->table, f->pkts[0] + f->pkts[1]);
 	table_cell(l->table, TABLE_PLAIN, units_bytes(f->bytes[0] + f->bytes[1], small));
 	table_cell(l->table, TABLE_PLAIN,
-		   f->reason == FLOW_REASON_ACTIVE ? "open" : duration_format(f->end_ns - f->start_ns, small));
+		   !follow_is_over(f) ? "open" : duration_format(f->end_ns - f->start_ns, small));
 	table_cell(l->table, TABLE_PLAIN, show_flow_name(f, text, sizeof(text)));
 }
 
@@ -176,18 +178,23 @@ static int walk(struct listing *l)
 	return rc < 0 ? rc : store_flow_walk(l->view.txn, &l->query, skip_older, &t);
 }
 
-static void footer(struct listing *l)
+/* What follows the flows: attempts without a record of their own (no filter fits those), and the notes. */
+static int finish(struct listing *l)
 {
+	bool attempts = !l->filter && !l->limit;
 	char text[UNITS_STRLEN];
 
+	if (l->format == OUT_JSON && attempts)
+		return attempts_print_json(&l->view, l->query.since_ns, l->query.until_ns);
 	if (l->format != OUT_TABLE)
-		return;
+		return 0;
 	table_flush(l->table);
 	if (l->shown == 0)
 		printf("no flows%s\n", l->filter || l->query.since_ns || l->query.until_ns ? " match" : " yet");
 	else
 		printf("%s\n", units_plural(l->shown, "flow", "flows", text));
 	view_footer(&l->view, l->query.since_ns, l->query.until_ns);
+	return attempts ? attempts_print_table(&l->view, l->query.since_ns, l->query.until_ns, l->now_ns) : 0;
 }
 
 static int go_on(struct listing *l)
@@ -225,8 +232,8 @@ static int list(struct listing *l, bool follow)
 	if (rc < 0 && rc != -EPIPE)
 		return view_failed(&l->view, "flows", rc);
 	if (!follow) {
-		footer(l);
-		return VERB_DONE;
+		rc = finish(l);
+		return rc < 0 && rc != -EPIPE ? view_failed(&l->view, "attempts", rc) : VERB_DONE;
 	}
 	l->limit = 0;
 	return go_on(l);
@@ -272,10 +279,11 @@ int verb_flows(int argc, char **argv)
 		OPTION_OUTPUT(&l.format, formats), OPTION_END};
 	const struct command c = {
 		.verb = "flows", .usage = "[FILTER] [options]", .max_operands = -1, .options = options,
-		.about = "Conversations in the store, by their start. CLIENT -> SERVER is as the conversation was begun; -- means\n"
-			 "that weir does not know who began it. An application in parentheses with a question mark is a guess by\n"
-			 "port or address, not seen in the payload. FILTER is pcap-filter syntax over flows, and terms such as\n"
-			 "src.group == shop/web (man weir, FILTER).\n",
+		.about = "Conversations in the store, by their start. CLIENT -> SERVER is as the\n"
+			 "conversation was begun; -- means that weir does not know who began it. An\n"
+			 "application in parentheses with a question mark is a guess by port or address,\n"
+			 "not seen in the payload. FILTER is pcap-filter syntax over flows, and terms\n"
+			 "such as src.group == shop/web (man weir, FILTER).\n",
 		.examples = "  weir flows --since -10m\n"
 			    "  weir flows -f 'src.group == shop/web and not port 53'\n"
 			    "  weir flows -o json 'host 10.0.3.7 and bytes > 10k' | jq .app.proto\n"};
@@ -288,6 +296,8 @@ int verb_flows(int argc, char **argv)
 	status = prepare(&l, &rest, follow);
 	if (status == VERB_DONE) {
 		l.table = table_new(stdout, columns, N_COLUMNS);
+		if (l.table && follow)
+			table_stream(l.table);
 		status = l.table ? list(&l, follow) : command_failed(&c, "out of memory");
 		view_close(&l.view);
 	}

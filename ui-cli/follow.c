@@ -83,9 +83,15 @@ static void forget(struct follow *f)
 	}
 }
 
+bool follow_is_over(const struct flow_rec *r)
+{
+	return r->reason != FLOW_REASON_ACTIVE || r->state == FLOW_STATE_CLOSED || r->state == FLOW_STATE_RESET ||
+	       r->state == FLOW_STATE_REFUSED;
+}
+
 bool follow_news(struct follow *f, const struct flow_rec *r)
 {
-	bool ended = r->reason != FLOW_REASON_ACTIVE, news;
+	bool ended = follow_is_over(r), news;
 	struct shown *s;
 
 	if (f->used >= FOLLOW_USED_MAX)
@@ -113,7 +119,7 @@ int follow_ended(struct follow *f, struct store_txn *t, store_flow_fn *fn, void 
 			s->ended = true;
 			continue;
 		}
-		if (rc == 0 && r.reason != FLOW_REASON_ACTIVE)
+		if (rc == 0 && follow_is_over(&r))
 			rc = fn(arg, &r);
 		if (rc)
 			return rc;

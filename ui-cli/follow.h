@@ -17,6 +17,8 @@ struct follow;
 
 int follow_new(struct follow **out); /* 0 or -ENOMEM */
 void follow_free(struct follow *f);
+/* Has the conversation ended? Its record may be renewed for a moment after that, while late packets are waited for. */
+bool follow_is_over(const struct flow_rec *r);
 /* True when this record says something not yet shown: it is new, or it has ended since. Remembers it. */
 bool follow_news(struct follow *f, const struct flow_rec *r);
 /* Looks up those shown as still going; calls fn for each that has ended. 0, fn's value, or negative errno. */

@@ -115,11 +115,12 @@ static void swap(uint64_t v[2])
 }
 
 /* Only an edge with world keeps addresses, those of the world's end; an edge of addresses keeps the server's name. */
-static void choose_peer(struct edge_agg *a, const struct edge_key *key, const struct flow_rec *f, const struct output_end *end,
-			unsigned server)
+static void choose_peer(struct edge_agg *a, const struct edge_key *key, const struct flow_rec *f,
+			const struct output_end *end, unsigned server)
 {
 	bool world = strcmp(key->server, GROUP_WORLD) == 0 || strcmp(key->client, GROUP_WORLD) == 0;
-	unsigned outside = strcmp(key->client, GROUP_WORLD) == 0 && strcmp(key->server, GROUP_WORLD) != 0 ? !server : server;
+	bool from_world = strcmp(key->client, GROUP_WORLD) == 0 && strcmp(key->server, GROUP_WORLD) != 0;
+	unsigned outside = from_world ? !server : server;
 
 	a->peer[0].addr = f->addr[outside];
 	if (outside != server)
@@ -213,6 +214,15 @@ static int add_loss(void *arg, const struct coverage_rec *c)
 	return 0;
 }
 
+static int compare_losses(const void *a, const void *b)
+{
+	const struct loss *x = a, *y = b;
+
+	if (x->iface != y->iface)
+		return x->iface < y->iface ? -1 : 1;
+	return (x->start_ns > y->start_ns) - (x->start_ns < y->start_ns);
+}
+
 int graph_losses_new(struct graph_losses **out, struct view *v, uint64_t since_ns, uint64_t until_ns)
 {
 	struct graph_losses *l = calloc(1, sizeof(*l));
@@ -225,6 +235,8 @@ int graph_losses_new(struct graph_losses **out, struct view *v, uint64_t since_n
 		graph_losses_free(l);
 		return rc;
 	}
+	if (l->n)
+		qsort(l->loss, l->n, sizeof(*l->loss), compare_losses);
 	*out = l;
 	return 0;
 }
@@ -237,13 +249,21 @@ void graph_losses_free(struct graph_losses *l)
 	free(l);
 }
 
+/* Intervals of one interface do not overlap: of those that began before the flow ended, only the last can meet it. */
 bool graph_complete(const struct graph_losses *l, const struct flow_rec *f)
 {
-	for (size_t i = 0; i < l->n; i++) {
-		if (l->loss[i].iface == f->iface && l->loss[i].start_ns <= f->end_ns && f->start_ns <= l->loss[i].end_ns)
-			return false;
+	struct loss last = {f->end_ns, 0, f->iface};
+	size_t lo = 0, hi = l->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (compare_losses(&l->loss[mid], &last) <= 0)
+			lo = mid + 1;
+		else
+			hi = mid;
 	}
-	return true;
+	return lo == 0 || l->loss[lo - 1].iface != f->iface || l->loss[lo - 1].end_ns < f->start_ns;
 }
 
 struct collecting {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Edges over a span: who talks to whom. Between groups and over long spans they are read as the engine folded them, by
- * the hour; over a short span, by workload or address, or with a filter they are folded from the flows themselves, exactly.
+ * the hour; over a short span, by workload or address, or with a filter they are folded from the flows themselves,
+ * exactly.
  */
 #ifndef WEIR_UI_GRAPH_H
 #define WEIR_UI_GRAPH_H

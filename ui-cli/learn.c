@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * weir learn: what was seen, as the evidence for a policy: each edge with what learning makes of it, how ready each group is,
- * what would be widened. With --backtest the first part of history is learned and the rest is tried on it, which tells how
- * much a policy made today would hurt tomorrow.
+ * weir learn: what was seen, as the evidence for a policy: each edge with what learning makes of it, how ready each
+ * group is, what would be widened. With --backtest the first part of history is learned and the rest is tried on it,
+ * which tells how much a policy made today would hurt tomorrow.
  */
 #include "config.h"
 
@@ -52,9 +52,10 @@ static unsigned hours_of(const struct edge_agg *a)
 static void print_edges(const struct learning *l)
 {
 	static const struct table_column columns[] = {
-		{"DECISION", false, false}, {"CLIENT", false, true}, {"", false, false},  {"SERVER", false, true},
-		{"SERVICE", false, false},  {"APP", false, true},    {"FLOWS", true, false}, {"ANSWERED", true, false},
-		{"HOURS", true, false},     {"FIRST", false, false}, {"LAST", false, false}, {"NOTE", false, true}};
+		{"DECISION", false, false, 0}, {"CLIENT", false, true, 0},   {"", false, false, 0},
+		{"SERVER", false, true, 0},    {"SERVICE", false, false, 0}, {"APP", false, true, 0},
+		{"FLOWS", true, false, 0},     {"ANSWERED", true, false, 0}, {"HOURS", true, false, 0},
+		{"FIRST", false, false, 0},    {"LAST", false, false, 0},    {"NOTE", false, true, 0}};
 	struct table *t = table_new(stdout, columns, sizeof(columns) / sizeof(columns[0]));
 	char text[256], when[UNITS_STRLEN];
 
@@ -104,9 +105,10 @@ static const char *percent(double p, char out[UNITS_STRLEN])
 
 static void print_readiness(const struct learning *l)
 {
-	static const struct table_column columns[] = {
-		{"GROUP", false, true},  {"FLOWS", true, false},  {"EDGES", true, false},       {"SEEN ONCE", true, false},
-		{"NEXT IS NEW", true, false}, {"AT MOST", true, false}, {"HOURS OF WEEK", true, false}, {"TO ASK", true, false}};
+	static const struct table_column columns[] = {{"GROUP", false, true, 0},	 {"FLOWS", true, false, 0},
+						      {"EDGES", true, false, 0},	 {"SEEN ONCE", true, false, 0},
+						      {"NEXT IS NEW", true, false, 0},	 {"AT MOST", true, false, 0},
+						      {"HOURS OF WEEK", true, false, 0}, {"TO ASK", true, false, 0}};
 	struct table *t = table_new(stdout, columns, sizeof(columns) / sizeof(columns[0]));
 	char text[UNITS_STRLEN];
 
@@ -124,7 +126,8 @@ static void print_readiness(const struct learning *l)
 		table_number(t, r->asked);
 	}
 	if (t && table_rows(t)) {
-		fputs("\nready? how likely the next conversation of a group lies on an edge never seen (Good-Turing; at most: 95 %)\n\n",
+		fputs("\nready? how likely the next conversation of a group lies on an edge never seen (Good-Turing; "
+		      "at most: 95 %)\n\n",
 		      stdout);
 		table_flush(t);
 	}
@@ -310,15 +313,20 @@ int verb_learn(int argc, char **argv)
 	bool test = false;
 	int format = 0, status, rc;
 	const struct option_spec options[] = {
-		OPTION_STATE(&dir), OPTION_SINCE(&l.query.since_ns), OPTION_UNTIL(&l.query.until_ns),
-		{OPTION_KIND_FLAG, 0, "backtest", NULL, "learn the first part of history, try the rest on it", &test, NULL},
+		OPTION_STATE(&dir),
+		OPTION_SINCE(&l.query.since_ns),
+		OPTION_UNTIL(&l.query.until_ns),
+		{OPTION_KIND_FLAG, 0, "backtest", NULL, "learn the first part of history, try the rest on it", &test,
+		 NULL},
 		{OPTION_KIND_NUMBER, 0, "part", "PERCENT", "how much of it is learned from [70]", &part, NULL},
-		OPTION_OUTPUT(&format, formats), OPTION_END};
+		OPTION_OUTPUT(&format, formats),
+		OPTION_END};
 	const struct command c = {
 		.verb = "learn", .usage = "[options]", .options = options,
-		.about = "The edges that were seen, with what learning makes of each and why; how ready each group is for a policy. Only\n"
-			 "answered conversations of known direction, seen while nothing was lost, become rules. With --backtest: exit 3\n"
-			 "when something that worked later would have been refused.\n",
+		.about = "The edges that were seen, with what learning makes of each and why; how ready\n"
+			 "each group is for a policy. Only answered conversations of known direction,\n"
+			 "seen while nothing was lost, become rules. With --backtest: exit 3 when\n"
+			 "something that worked later would have been refused.\n",
 		.examples = "  weir learn --since -7d\n"
 			    "  weir learn --backtest --part 80\n"
 			    "  weir learn -o json | jq 'select(.decision == \"ask\")'\n"};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * weir map: who talks to whom. The graph is read once, then handed to the writer of the form asked for; this file has the
- * verb, the text and JSON forms, and what all writers say alike.
+ * weir map: who talks to whom. The graph is read once, then handed to the writer of the form asked for; this file has
+ * the verb, the text and JSON forms, and what all writers say alike.
  */
 #include "config.h"
 #include "ui-cli/map.h"
@@ -65,7 +65,9 @@ static void note_peers(struct buf *b, const struct edge_agg *a, bool addresses)
 	char addr[ADDR_STRLEN];
 
 	for (unsigned i = 0; i < a->n_peers; i++) {
-		const char *name = a->peer[i].name[0] ? a->peer[i].name : addresses ? addr_format(&a->peer[i].addr, addr) : NULL;
+		const char *name = a->peer[i].name[0] ? a->peer[i].name
+				   : addresses	      ? addr_format(&a->peer[i].addr, addr)
+						      : NULL;
 
 		if (name && shown++ < MAP_PEERS_SHOWN)
 			buf_printf(b, "%s%s", shown > 1 ? ", " : b->len ? "; " : "", name);
@@ -145,9 +147,10 @@ static void text_row(struct table *t, const struct edge *e)
 
 int map_write_text(const struct map *m, FILE *out)
 {
-	static const struct table_column columns[] = {
-		{"CLIENT", false, true}, {"", false, false},      {"SERVER", false, true}, {"SERVICE", false, false},
-		{"APP", false, true},    {"FLOWS", true, false}, {"BYTES", true, false}, {"NOTE", false, true}};
+	static const struct table_column columns[] = {{"CLIENT", false, true, 0}, {"", false, false, 0},
+						      {"SERVER", false, true, 0}, {"SERVICE", false, false, 0},
+						      {"APP", false, true, 0},	  {"FLOWS", true, false, 0},
+						      {"BYTES", true, false, 0},  {"NOTE", false, true, 0}};
 	struct table *t = table_new(out, columns, sizeof(columns) / sizeof(columns[0]));
 	char edges[UNITS_STRLEN], nodes[UNITS_STRLEN];
 	const char **names = NULL;
@@ -230,9 +233,11 @@ int verb_map(int argc, char **argv)
 		OPTION_OUTPUT(&format, formats), OPTION_END};
 	const struct command c = {
 		.verb = "map", .usage = "[FILTER] [options]", .max_operands = -1, .options = options,
-		.about = "Who talks to whom, over what: one line for each client, server and service. world is every address that\n"
-			 "is no workload and not the host. An application in parentheses with a question mark is a guess by port.\n"
-			 "Where no workload is known at all, as in a capture file without --inventory, the ends are addresses.\n",
+		.about = "Who talks to whom, over what: one line for each client, server and service.\n"
+			 "world is every address that is no workload and not the host. An application in\n"
+			 "parentheses with a question mark is a guess by port. Where no workload is\n"
+			 "known at all, as in a capture file without --inventory, the ends are\n"
+			 "addresses.\n",
 		.examples = "  weir map\n"
 			    "  weir map --since -1h --by workload 'group == shop/web'\n"
 			    "  weir map -o dot | dot -Tsvg >map.svg\n"};

@@ -21,8 +21,8 @@ int map_write_dot(const struct map *m, FILE *out);
 int map_write_mermaid(const struct map *m, FILE *out);
 int map_write_html(const struct map *m, FILE *out);
 
-/* Names at the ends of edges, sorted, each once; *out and its array are the caller's to free (the texts are the graph's).
- * 0 or -ENOMEM. */
+/* Names at the ends of edges, sorted, each once; *out and its array are the caller's to free (the texts are the
+ * graph's). 0 or -ENOMEM. */
 int map_nodes(const struct graph *g, const char ***out, size_t *n);
 size_t map_node_index(const char **nodes, size_t n, const char *name);
 

@@ -52,8 +52,8 @@ static void put_text(FILE *out, const char *text)
 	}
 }
 
-/* Columns by relaxation; a cycle stops pushing when it runs out of rounds. world keeps its place whoever calls it, since
- * it nearly always is a client too. */
+/* Columns by relaxation; a cycle stops pushing when it runs out of rounds. world keeps its place whoever calls it,
+ * since it nearly always is a client too. */
 static void lay_out(struct drawing *d)
 {
 	const struct graph *g = d->map->graph;
@@ -100,7 +100,8 @@ static void draw_arrow(struct drawing *d, const struct edge *e, size_t n)
 {
 	size_t from = map_node_index(d->nodes, d->n, e->key.client), to = map_node_index(d->nodes, d->n, e->key.server);
 	bool forward = x_of(d, to) > x_of(d, from), answered = false;
-	unsigned x1 = x_of(d, from) + (forward ? BOX_WIDTH : BOX_WIDTH / 2), x2 = x_of(d, to) + (forward ? 0 : BOX_WIDTH / 2);
+	unsigned x1 = x_of(d, from) + (forward ? BOX_WIDTH : BOX_WIDTH / 2),
+		 x2 = x_of(d, to) + (forward ? 0 : BOX_WIDTH / 2);
 	unsigned y1 = y_of(d, from) + (forward ? BOX_HEIGHT / 2 : BOX_HEIGHT);
 	unsigned y2 = y_of(d, to) + (forward ? BOX_HEIGHT / 2 : BOX_HEIGHT), bend = forward ? (x2 - x1) / 2 : 0;
 
@@ -128,7 +129,8 @@ static void draw(struct drawing *d)
 {
 	const struct graph *g = d->map->graph;
 
-	fprintf(d->out, "<svg width=\"%u\" height=\"%u\">\n<defs><marker id=\"a\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" "
+	fprintf(d->out,
+		"<svg width=\"%u\" height=\"%u\">\n<defs><marker id=\"a\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" "
 		"markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\"/></marker></defs>\n",
 		2 * MARGIN + d->columns * COLUMN_STEP, 2 * MARGIN + (d->rows + 1) * ROW_STEP);
 	for (size_t i = 0, n; i < g->n; i += n) {
@@ -138,8 +140,9 @@ static void draw(struct drawing *d)
 		draw_arrow(d, &g->edges[i], n);
 	}
 	for (size_t i = 0; i < d->n; i++) {
-		fprintf(d->out, "<rect x=\"%u\" y=\"%u\" width=\"%d\" height=\"%d\" rx=\"6\"/><text x=\"%u\" y=\"%u\">", x_of(d, i),
-			y_of(d, i), BOX_WIDTH, BOX_HEIGHT, x_of(d, i) + BOX_WIDTH / 2, y_of(d, i) + BOX_HEIGHT / 2 + 5);
+		fprintf(d->out, "<rect x=\"%u\" y=\"%u\" width=\"%d\" height=\"%d\" rx=\"6\"/><text x=\"%u\" y=\"%u\">",
+			x_of(d, i), y_of(d, i), BOX_WIDTH, BOX_HEIGHT, x_of(d, i) + BOX_WIDTH / 2,
+			y_of(d, i) + BOX_HEIGHT / 2 + 5);
 		put_text(d->out, d->nodes[i]);
 		fputs("</text>\n", d->out);
 	}
@@ -196,8 +199,10 @@ int map_write_html(const struct map *m, FILE *out)
 	      "rect{fill:#fff;stroke:#456}text{text-anchor:middle;font-size:13px}\n"
 	      ".e{fill:none;stroke:#456;stroke-width:1.4}.e:hover{stroke:#c40;stroke-width:3}"
 	      ".silent{stroke-dasharray:5 4;stroke:#999}marker path{fill:#456}\n"
-	      "table{border-collapse:collapse}td,th{padding:3px 12px 3px 0;text-align:left;border-bottom:1px solid #ddd}\n"
-	      ".r{text-align:right}.loss{color:#a40}\n</style>\n<h1>Who talks to whom</h1>\n<p>", out);
+	      "table{border-collapse:collapse}td,th{padding:3px 12px 3px 0;text-align:left;border-bottom:1px solid "
+	      "#ddd}\n"
+	      ".r{text-align:right}.loss{color:#a40}\n</style>\n<h1>Who talks to whom</h1>\n<p>",
+	      out);
 	put_text(out, m->span);
 	fputs("</p>\n", out);
 	if (m->loss[0]) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Who is behind an address, for whoever prints: from the workload ids that a flow was stored with, else from the store's
- * address intervals (the name may have arrived after the packets did), else from the DNS answers that containers were
- * given. What is found is kept, so that a million flows of twenty workloads cost twenty look-ups.
+ * Who is behind an address, for whoever prints: from the workload ids that a flow was stored with, else from the
+ * store's address intervals (the name may have arrived after the packets did), else from the DNS answers that
+ * containers were given. What is found is kept, so that a million flows of twenty workloads cost twenty look-ups.
  */
 #ifndef WEIR_UI_NAMING_H
 #define WEIR_UI_NAMING_H

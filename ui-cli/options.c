@@ -139,19 +139,23 @@ static int set_value(const struct command *c, const struct option_spec *o, const
 		return VERB_DONE;
 	case OPTION_KIND_TEXTS:
 		if (texts->n == OPTION_TEXTS_MAX)
-			return command_misused(c, "%s: given more than %d times", option_label(o, label), OPTION_TEXTS_MAX);
+			return command_misused(c, "%s: given more than %d times", option_label(o, label),
+					       OPTION_TEXTS_MAX);
 		texts->text[texts->n++] = arg;
 		return VERB_DONE;
 	case OPTION_KIND_TIME:
 		if (time_parse(o->value, arg, time_now_ns()) == 0)
 			return VERB_DONE;
-		return command_misused(c, "%s: \"%s\" is no time; write 2026-11-21T02:14:00Z, \"2026-11-21 02:14\", 02:14, "
-				       "or -90m for ninety minutes ago", option_label(o, label), arg);
+		return command_misused(
+			c,
+			"%s: \"%s\" is no time; write 2026-11-21T02:14:00Z, \"2026-11-21 02:14\", 02:14, "
+			"or -90m for ninety minutes ago",
+			option_label(o, label), arg);
 	case OPTION_KIND_SPAN:
 		if (duration_parse(o->value, arg) == 0)
 			return VERB_DONE;
-		return command_misused(c, "%s: \"%s\" is no span of time; write 90s, 10m, 2h or 7d", option_label(o, label),
-				       arg);
+		return command_misused(c, "%s: \"%s\" is no span of time; write 90s, 10m, 2h or 7d",
+				       option_label(o, label), arg);
 	case OPTION_KIND_NUMBER:
 		return set_number(c, o, arg);
 	case OPTION_KIND_CHOICE:

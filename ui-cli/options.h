@@ -51,7 +51,8 @@ struct option_spec {
 
 #define OPTION_END {OPTION_KIND_END, 0, NULL, NULL, NULL, NULL, NULL}
 #define OPTION_STATE(v) {OPTION_KIND_TEXT, 0, "state", "DIR", "state directory [" STATE_DIR_DEFAULT "]", v, NULL}
-#define OPTION_SINCE(v) {OPTION_KIND_TIME, 0, "since", "T", "from T on: RFC 3339, \"YYYY-MM-DD HH:MM\", or -90m", v, NULL}
+#define OPTION_TIME_FORMS "RFC 3339, \"YYYY-MM-DD HH:MM\", or -90m"
+#define OPTION_SINCE(v) {OPTION_KIND_TIME, 0, "since", "T", "from T on: " OPTION_TIME_FORMS, v, NULL}
 #define OPTION_UNTIL(v) {OPTION_KIND_TIME, 0, "until", "T", "up to T", v, NULL}
 #define OPTION_OUTPUT(v, list) {OPTION_KIND_CHOICE, 'o', "output", "FORMAT", "how to print", v, list}
 

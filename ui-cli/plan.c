@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * weir plan: what applying a policy would change, against the policy in force, and whom it would have hurt had it been in
- * force over the last days. Changes nothing.
+ * weir plan: what applying a policy would change, against the policy in force, and whom it would have hurt had it been
+ * in force over the last days. Changes nothing.
  */
 #include "config.h"
 
@@ -46,7 +46,8 @@ static void print_changes(const struct plan *p)
 	for (size_t i = 0; i < p->diff.n; i++)
 		closes += p->diff.items[i].closes;
 	if (closes)
-		printf("%zu of these refuse at once what was let through\n", closes);
+		printf(closes == 1 ? "%zu of these refuses at once what was let through\n"
+				   : "%zu of these refuse at once what was let through\n", closes);
 }
 
 static size_t enforcing(const struct ruleset *rs)
@@ -134,14 +135,17 @@ int verb_plan(int argc, char **argv)
 	const char *dir = STATE_DIR_DEFAULT;
 	struct plan p = {.since_ns = time_now_ns() - PLAN_HISTORY_NS};
 	int format = 0, status;
-	const struct option_spec options[] = {
-		OPTION_STATE(&dir),
-		{OPTION_KIND_TIME, 0, "since", "T", "history to try it on [-7d]: RFC 3339, \"YYYY-MM-DD HH:MM\", or -90m", &p.since_ns, NULL},
-		OPTION_OUTPUT(&format, formats), OPTION_END};
+	const struct option_spec options[] = {OPTION_STATE(&dir),
+					      {OPTION_KIND_TIME, 0, "since", "T",
+					       "history to try it on [-7d]: RFC 3339, \"YYYY-MM-DD HH:MM\", or -90m",
+					       &p.since_ns, NULL},
+					      OPTION_OUTPUT(&format, formats),
+					      OPTION_END};
 	const struct command c = {
 		.verb = "plan", .usage = "POLICY [options]", .min_operands = 1, .max_operands = 1, .options = options,
-		.about = "What `weir apply POLICY` would change, and what the policy would have refused of the traffic of the last days,\n"
-			 "by name. Changes nothing. Exit 3 when something that worked would have been refused.\n",
+		.about = "What `weir apply POLICY` would change, and what the policy would have refused\n"
+			 "of the traffic of the last days, by name. Changes nothing. Exit 3 when\n"
+			 "something that worked would have been refused.\n",
 		.examples = "  weir plan policy.yaml\n"
 			    "  weir plan policy.yaml --since -1d\n"};
 	struct policy_file f;

@@ -13,8 +13,8 @@ int policy_check_verb(int argc, char **argv);
 int policy_diff_verb(int argc, char **argv);
 int policy_export_verb(int argc, char **argv);
 
-/* What was seen in the span, as a policy whose every new group is at stage observe, with selectors from the workloads that
- * are in each group. 0 or negative errno; *first and *last: of the edges it was learned from. */
+/* What was seen in the span, as a policy whose every new group is at stage observe, with selectors from the workloads
+ * that are in each group. 0 or negative errno; *first and *last: of the edges it was learned from. */
 int policy_learn(struct policy **out, struct view *v, uint64_t since_ns, uint64_t until_ns, uint64_t *first_ns,
 		 uint64_t *last_ns);
 

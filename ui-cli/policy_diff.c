@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* weir policy diff: two documents, or one and the policy in force. segment/diff compares what they allow; plan prints the same. */
+/* weir policy diff: two documents, or one and the policy in force. segment/diff compares what they allow; plan prints
+ * the same. */
 #include "config.h"
 
 #include <stdio.h>
@@ -89,12 +90,15 @@ int policy_diff_verb(int argc, char **argv)
 	const char *dir = STATE_DIR_DEFAULT;
 	int format = 0, status;
 	const struct option_spec options[] = {OPTION_STATE(&dir), OPTION_OUTPUT(&format, formats), OPTION_END};
-	const struct command c = {
-		.verb = "policy diff", .usage = "[OLD] NEW [options]", .min_operands = 1, .max_operands = 2, .options = options,
-		.about = "What differs between two policies in meaning, not in text; without OLD: between the policy in force and NEW.\n"
-			 "Exit 3 when something differs.\n",
-		.examples = "  weir policy diff policy.yaml\n"
-			    "  weir policy diff policy.yaml.old policy.yaml\n"};
+	const struct command c = {.verb = "policy diff",
+				  .usage = "[OLD] NEW [options]",
+				  .min_operands = 1,
+				  .max_operands = 2,
+				  .options = options,
+				  .about = "What differs between two policies in meaning, not in text; without OLD:\n"
+					   "between the policy in force and NEW. Exit 3 when something differs.\n",
+				  .examples = "  weir policy diff policy.yaml\n"
+					      "  weir policy diff policy.yaml.old policy.yaml\n"};
 	struct policy_file old = {0}, new = {0};
 	struct operands rest;
 

@@ -29,7 +29,8 @@ int policy_export_verb(int argc, char **argv)
 	const struct option_spec options[] = {OPTION_STATE(&dir), OPTION_END};
 	const struct command c = {
 		.verb = "policy export", .usage = "[GENERATION] [options]", .max_operands = 1, .options = options,
-		.about = "The document of the policy in force, or of an earlier generation, byte for byte as it was applied.\n",
+		.about = "The document of the policy in force, or of an earlier generation, byte for\n"
+			 "byte as it was applied.\n",
 		.examples = "  weir policy export >in-force.yaml\n"
 			    "  weir policy export 3 | weir policy diff - policy.yaml\n"};
 	struct operands rest;

@@ -57,8 +57,10 @@ void policy_file_complain(const char *path, const struct policy_errors *errors)
 	for (size_t i = 0; i < errors->n && i < POLICY_ERRORS_MAX; i++) {
 		const struct policy_error *e = &errors->e[i];
 
-		if (e->line)
+		if (e->line && e->column)
 			fprintf(stderr, "%s:%u:%u: ", path, e->line, e->column);
+		else if (e->line)
+			fprintf(stderr, "%s:%u: ", path, e->line);
 		else
 			fprintf(stderr, "%s: ", path);
 		fprintf(stderr, "%s%s\n", e->warning ? "warning: " : "", e->text);
@@ -73,7 +75,8 @@ int policy_file_read(struct policy_file *out, const struct command *c, const cha
 	int rc = policy_file_slurp(&f.text, &f.len, path);
 
 	if (rc == -ENOENT)
-		return command_failed(c, "%s: no such file. `weir policy generate > %s` writes one from what was seen", path, path);
+		return command_failed(c, "%s: no such file. `weir policy generate > %s` writes one from what was seen",
+				      path, path);
 	if (rc == -E2BIG)
 		return command_failed(c, "%s: longer than %u MiB: this is no policy", path, POLICY_TEXT_MAX >> 20);
 	if (rc < 0)

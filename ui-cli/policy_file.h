@@ -25,7 +25,8 @@ int policy_file_slurp(char **text, size_t *len, const char *path);
 void policy_file_complain(const char *path, const struct policy_errors *errors);
 /* The file as a ruleset. VERB_DONE, or an exit code with the complaint printed. */
 int policy_file_compile(struct ruleset *out, const struct command *c, const struct policy_file *f);
-/* Puts text in the file's place in one step (rename), keeping its mode and owner. A link is followed. 0 or negative errno. */
+/* Puts text in the file's place in one step (rename), keeping its mode and owner. A link is followed. 0 or negative
+ * errno. */
 int policy_file_replace(const char *path, const char *text, size_t len);
 
 #endif

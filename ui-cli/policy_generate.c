@@ -102,8 +102,9 @@ static int merge_into(const struct command *c, const struct policy *p, const cha
 		rc = policy_file_replace(path, merged.data, merged.len);
 	if (rc < 0) {
 		status = command_failed(c, "%s was left as it is: %s", path,
-					rc == -EINVAL ? "it is no policy that can be read" :
-					rc == -ENOTSUP ? "what was found cannot be put into it mechanically" : strerror(-rc));
+					rc == -EINVAL	 ? "it is no policy that can be read"
+					: rc == -ENOTSUP ? "what was found cannot be put into it mechanically"
+							 : strerror(-rc));
 		if (added.len)
 			fprintf(stderr, "to be added by hand:\n%s", added.data);
 	} else if (added.len) {
@@ -122,14 +123,17 @@ int policy_generate_verb(int argc, char **argv)
 	const char *dir = STATE_DIR_DEFAULT, *path = NULL;
 	uint64_t since_ns = 0, until_ns = 0, first_ns = 0, last_ns = 0;
 	char comment[400] = "", span[160];
-	const struct option_spec options[] = {
-		OPTION_STATE(&dir), OPTION_SINCE(&since_ns), OPTION_UNTIL(&until_ns),
-		{OPTION_KIND_TEXT, 'w', "write", "FILE", "merge into FILE: nothing in it is changed or lost", &path, NULL},
-		OPTION_END};
+	const struct option_spec options[] = {OPTION_STATE(&dir),
+					      OPTION_SINCE(&since_ns),
+					      OPTION_UNTIL(&until_ns),
+					      {OPTION_KIND_TEXT, 'w', "write", "FILE",
+					       "merge into FILE: nothing in it is changed or lost", &path, NULL},
+					      OPTION_END};
 	const struct command c = {
 		.verb = "policy generate", .usage = "[options]", .options = options,
-		.about = "The policy that what was seen teaches: answered conversations of known direction, seen without loss. Every\n"
-			 "new group is at stage observe, which changes nothing; `weir learn` shows the evidence.\n",
+		.about = "The policy that what was seen teaches: answered conversations of known\n"
+			 "direction, seen without loss. Every new group is at stage observe, which\n"
+			 "changes nothing; `weir learn` shows the evidence.\n",
 		.examples = "  weir policy generate >policy.yaml\n"
 			    "  weir policy generate --since -7d -w policy.yaml\n"};
 	struct policy *p = NULL;
@@ -148,7 +152,8 @@ int policy_generate_verb(int argc, char **argv)
 		goto out;
 	}
 	if (first_ns == 0) {
-		status = command_failed(&c, "nothing to learn from yet: no conversation between workloads is in %s for that time", dir);
+		status = command_failed(
+			&c, "nothing to learn from yet: no conversation between workloads is in %s for that time", dir);
 		goto out;
 	}
 	snprintf(comment, sizeof(comment), "Learned by weir %s from flows of\n%s", PACKAGE_VERSION,

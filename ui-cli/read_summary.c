@@ -149,8 +149,8 @@ static const char *label(const struct row *r, unsigned i, const struct names *na
 
 static void print_rows(struct read_summary *s, const struct names *names)
 {
-	static const struct table_column columns[] = {{"  CLIENT", false, true}, {"SERVER", false, true}, {"SERVICE", false, false},
-						      {"APPLICATION", false, true}, {"FLOWS", true, false}, {"BYTES", true, false}};
+	static const struct table_column columns[] = {{"  CLIENT", false, true, 0}, {"SERVER", false, true, 0}, {"SERVICE", false, false, 0},
+						      {"APPLICATION", false, true, 0}, {"FLOWS", true, false, 0}, {"BYTES", true, false, 0}};
 	struct table *t = table_new(stdout, columns, 6);
 	size_t shown = s->used < ROWS ? s->used : ROWS;
 	size_t n = 0;

@@ -16,8 +16,9 @@ int verb_replay(int argc, char **argv)
 					      OPTION_OUTPUT(&format, formats), OPTION_END};
 	const struct command c = {
 		.verb = "replay", .usage = "POLICY [options]", .min_operands = 1, .max_operands = 1, .options = options,
-		.about = "The policy against history: what it would have refused, had every list in it been enforced, whatever the\n"
-			 "stages say. Exit 3 when it would have refused something that worked.\n",
+		.about = "The policy against history: what it would have refused, had every list in it\n"
+			 "been enforced, whatever the stages say. Exit 3 when it would have refused\n"
+			 "something that worked.\n",
 		.examples = "  weir replay policy.yaml --since -7d\n"
 			    "  weir replay policy.yaml -o json | jq 'select(.answered > 0)'\n"};
 	struct policy_file file;

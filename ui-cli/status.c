@@ -145,8 +145,9 @@ int verb_status(int argc, char **argv)
 	const struct option_spec options[] = {OPTION_STATE(&dir), OPTION_OUTPUT(&format, formats), OPTION_END};
 	const struct command c = {
 		.verb = "status", .usage = "[options]", .options = options,
-		.about = "Is weir running, as whom and with which capabilities, what does it watch, what has it lost, how full is the\n"
-			 "store, which policy is in force. With the daemon down: what the store knows, and exit 1.\n",
+		.about = "Is weir running, as whom and with which capabilities, what does it watch, what\n"
+			 "has it lost, how full is the store, which policy is in force. With the daemon\n"
+			 "down: what the store knows, and exit 1.\n",
 		.examples = "  weir status\n"
 			    "  weir status -o json | jq .coverage\n"};
 	struct operands rest;

@@ -85,7 +85,8 @@ static void write_policy(json_t *status, FILE *out)
 		buf_adds(&b, " unless confirmed: weir confirm");
 		line(out, "", TABLE_WARN, b.data);
 	}
-	if (json_object_get(p, "kernel_generation") && number_of(p, "kernel_generation") != number_of(p, "generation")) {
+	if (json_object_get(p, "kernel_generation") &&
+	    number_of(p, "kernel_generation") != number_of(p, "generation")) {
 		buf_clear(&b);
 		buf_printf(&b, "the kernel has generation %" PRIu64 " instead", number_of(p, "kernel_generation"));
 		line(out, "", TABLE_BAD, b.data);
@@ -101,7 +102,8 @@ static void write_store(json_t *status, FILE *out)
 
 	if (!s)
 		return;
-	buf_printf(&b, "%s, %s of %s; %" PRIu64 " flows, %" PRIu64 " workloads, %" PRIu64 " edges, %" PRIu64 " verdicts",
+	buf_printf(&b,
+		   "%s, %s of %s; %" PRIu64 " flows, %" PRIu64 " workloads, %" PRIu64 " edges, %" PRIu64 " verdicts",
 		   text_of(status, "state"), units_bytes(number_of(s, "bytes_used"), used),
 		   units_bytes(number_of(s, "size_budget"), budget), number_of(s, "flows"), number_of(s, "workloads"),
 		   number_of(s, "edges"), number_of(s, "verdicts"));
@@ -141,28 +143,33 @@ static void write_inventory(json_t *status, FILE *out)
 
 	if (!inv)
 		return;
-	buf_printf(&b, "%" PRIu64 " workloads in %" PRIu64 " groups%s", number_of(inv, "workloads"), number_of(inv, "groups"),
+	buf_printf(&b, "%" PRIu64 " workloads in %" PRIu64 " groups%s", number_of(inv, "workloads"),
+		   number_of(inv, "groups"),
 		   json_is_false(json_object_get(inv, "settled")) ? "; still asking the runtime" : "");
 	line(out, "inventory", TABLE_PLAIN, b.data);
 	json_array_foreach (notices, i, notice) {
 		buf_clear(&b);
 		buf_printf(&b, "%s  %s", moment_of(notice, "timestamp", when), text_of(notice, "text"));
-		line(out, i ? "" : "notices", json_is_true(json_object_get(notice, "problem")) ? TABLE_WARN : TABLE_DIM, b.data);
+		line(out, i ? "" : "notices", json_is_true(json_object_get(notice, "problem")) ? TABLE_WARN : TABLE_DIM,
+		     b.data);
 	}
 	buf_fini(&b);
 }
 
 static void write_interfaces(json_t *status, FILE *out)
 {
-	static const struct table_column columns[] = {{"INTERFACE", false, false}, {"PACKETS", true, false},
-						      {"LOST", true, false}, {"EVICTED", true, false}, {"STATE", false, false}};
+	static const struct table_column columns[] = {{"INTERFACE", false, false, 0},
+						      {"PACKETS", true, false, 0},
+						      {"LOST", true, false, 0},
+						      {"EVICTED", true, false, 0},
+						      {"STATE", false, false, 0}};
 	json_t *list = json_object_get(status, "interfaces"), *o;
 	struct table *t = table_new(out, columns, sizeof(columns) / sizeof(columns[0]));
 	size_t i;
 
 	json_array_foreach (list, i, o) {
-		uint64_t lost = number_of(o, "lost_kernel") + number_of(o, "lost_interface") + number_of(o, "lost_ring") +
-				number_of(o, "lost_store");
+		uint64_t lost = number_of(o, "lost_kernel") + number_of(o, "lost_interface") +
+				number_of(o, "lost_ring") + number_of(o, "lost_store");
 		bool attached = !json_is_false(json_object_get(o, "attached"));
 
 		if (!t)
@@ -195,9 +202,10 @@ static void join(struct buf *b, json_t *list)
 
 static void write_roles(json_t *status, FILE *out)
 {
-	static const struct table_column columns[] = {
-		{"ROLE", false, false}, {"PID", true, false}, {"USER", false, false}, {"CAPABILITIES", false, false},
-		{"SECCOMP", false, false}, {"UP", true, false}, {"RESTARTS", true, false}, {"MEMORY", true, false}};
+	static const struct table_column columns[] = {{"ROLE", false, false, 0},    {"PID", true, false, 0},
+						      {"USER", false, false, 0},    {"CAPABILITIES", false, false, 0},
+						      {"SECCOMP", false, false, 0}, {"UP", true, false, 0},
+						      {"RESTARTS", true, false, 0}, {"MEMORY", true, false, 0}};
 	json_t *list = json_object_get(status, "roles"), *o;
 	struct table *t = table_new(out, columns, sizeof(columns) / sizeof(columns[0]));
 	char text[UNITS_STRLEN];
@@ -231,7 +239,8 @@ void status_write_text(json_t *status, FILE *out)
 	char up[TIME_STRLEN], text[UNITS_STRLEN + TIME_STRLEN];
 
 	if (running) {
-		snprintf(text, sizeof(text), "%.40s, running for %s", text_of(status, "version"), span_of(status, "uptime_s", up));
+		snprintf(text, sizeof(text), "%.40s, running for %s", text_of(status, "version"),
+			 span_of(status, "uptime_s", up));
 		line(out, "weir", TABLE_GOOD, text);
 	} else {
 		line(out, "weir", TABLE_BAD, "not running; this is what the store knows");

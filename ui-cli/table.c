@@ -34,7 +34,7 @@ struct table {
 	struct cell *cells;
 	unsigned *width;
 	struct buf line; /* the row being printed */
-	bool colour, header_done, widths_done;
+	bool colour, header_done, widths_done, stream;
 };
 
 bool table_colour(FILE *out)
@@ -159,6 +159,11 @@ void table_free(struct table *t)
 	free(t);
 }
 
+void table_stream(struct table *t)
+{
+	t->stream = true;
+}
+
 size_t table_rows(const struct table *t)
 {
 	return t->rows;
@@ -170,8 +175,11 @@ static void find_widths(struct table *t)
 	unsigned room = table_width(t->out), total = 0;
 	size_t column = 0;
 
-	for (size_t i = 0; i < t->n_columns; i++)
+	for (size_t i = 0; i < t->n_columns; i++) {
 		t->width[i] = (unsigned)strlen(t->columns[i].title);
+		if (t->stream && t->columns[i].min > t->width[i])
+			t->width[i] = t->columns[i].min;
+	}
 	for (size_t i = 0; i < t->n_cells; i++) {
 		if (t->cells[i].note)
 			continue;

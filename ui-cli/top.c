@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * weir top: the busiest edges now. The store has totals for each conversation, renewed every few seconds while it goes on;
- * what an edge carried between two looks is the growth of its conversations, remembered by record id. Plain ANSI: the
- * screen is drawn anew at each look, and given back as it was at the end.
+ * weir top: the busiest edges now. The store has totals for each conversation, renewed every few seconds while it goes
+ * on; what an edge carried between two looks is the growth of its conversations, remembered by record id. Plain ANSI:
+ * the screen is drawn anew at each look, and given back as it was at the end.
  */
 #include "config.h"
 
@@ -76,7 +76,8 @@ static int on_flow(void *arg, const struct flow_rec *f)
 		t->n_now++;
 		*new = (struct seen){f->id, {f->pkts[0], f->pkts[1]}, {f->bytes[0], f->bytes[1]}};
 	}
-	if (t->last_ns == 0 || (fresh && f->end_ns < t->last_ns))
+	/* One that was idle for longer than a look reaches back: how much of it is new nobody knows. */
+	if (t->last_ns == 0 || (fresh && f->start_ns + TOP_LOOKBACK_NS < t->last_ns))
 		return 0;
 	naming_flow(t->view.naming, t->view.txn, f, end);
 	if (!filter_match(t->filter, f, end))
@@ -135,12 +136,13 @@ static void rate(struct table *t, uint64_t bytes, double seconds)
 static void draw(struct top *t, uint64_t now_ns)
 {
 	static const struct table_column columns[] = {
-		{"CLIENT", false, true}, {"", false, false},    {"SERVER", false, true}, {"SERVICE", false, false}, {"APP", false, true},
-		{"TO SERVER", true, false}, {"TO CLIENT", true, false}, {"PACKETS/S", true, false}, {"NEW FLOWS", true, false}};
+		{"CLIENT", false, true, 0},    {"", false, false, 0},	      {"SERVER", false, true, 0},
+		{"SERVICE", false, false, 0},  {"APP", false, true, 0},	      {"TO SERVER", true, false, 0},
+		{"TO CLIENT", true, false, 0}, {"PACKETS/S", true, false, 0}, {"NEW FLOWS", true, false, 0}};
 	double seconds = (double)(now_ns - t->last_ns) / 1e9;
 	struct table *table = table_new(stdout, columns, sizeof(columns) / sizeof(columns[0]));
 	size_t fit = rows_that_fit();
-	char text[256], when[UNITS_STRLEN];
+	char text[256], when[UNITS_STRLEN], count[UNITS_STRLEN];
 	struct graph g;
 
 	graph_sum_take(&g, t->sum);
@@ -148,7 +150,8 @@ static void draw(struct top *t, uint64_t now_ns)
 		qsort(g.edges, g.n, sizeof(*g.edges), busiest_first);
 	if (isatty(STDOUT_FILENO) && !t->once)
 		fputs("\033[H\033[2J", stdout);
-	printf("weir top  %s, the last %.1f s, %zu edges\n\n", units_moment(now_ns, when), seconds, g.n);
+	printf("weir top  %s, the last %.1f s, %s\n\n", units_moment(now_ns, when), seconds,
+	       units_plural(g.n, "edge", "edges", count));
 	for (size_t i = 0; table && i < g.n && i < fit; i++) {
 		const struct edge *e = &g.edges[i];
 

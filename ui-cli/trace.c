@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * weir trace: what could have been set off by a workload from a moment on (forward), or could have set it off (back).
- * Only time-respecting paths count: A reached C through B only when B was reached before its conversation with C was over.
- * The walk is Dijkstra's with time as the distance: forward, each workload gets the earliest moment at which something
- * that began at the first could have been there; back, the latest moment at which it could still have had an effect.
+ * Only time-respecting paths count: A reached C through B only when B was reached before its conversation with C was
+ * over. The walk is Dijkstra's with time as the distance: forward, each workload gets the earliest moment at which
+ * something that began at the first could have been there; back, the latest moment at which it could still have had an
+ * effect.
  */
 #include "config.h"
 
@@ -66,7 +67,8 @@ static bool passes(const struct trace *t, const struct flow_rec *f, uint64_t whe
 static struct node *find(struct trace *t, uint64_t workload, const struct addr *a)
 {
 	for (size_t i = 0; i < t->n; i++) {
-		if (workload ? t->node[i].workload == workload : !t->node[i].workload && addr_equal(&t->node[i].addr, a))
+		if (workload ? t->node[i].workload == workload
+			     : !t->node[i].workload && addr_equal(&t->node[i].addr, a))
 			return &t->node[i];
 	}
 	return NULL;
@@ -141,7 +143,8 @@ static int walk(struct trace *t)
 	int rc = 0;
 
 	while (rc == 0 && next(t)) {
-		struct flow_query q = {.workload = t->node[t->at].workload, .since_ns = t->since_ns, .until_ns = t->until_ns};
+		struct flow_query q = {
+			.workload = t->node[t->at].workload, .since_ns = t->since_ns, .until_ns = t->until_ns};
 
 		if (t->back)
 			q.until_ns = t->node[t->at].when_ns;
@@ -219,8 +222,9 @@ static void print_row(struct trace *t, struct table *table, const struct node *n
 
 static int print(struct trace *t)
 {
-	static const struct table_column columns[] = {{"TIME", false, false}, {"HOPS", true, false}, {"REACHED", false, true},
-						      {"SERVICE", false, false}, {"APP", false, true}, {"PATH", false, true}};
+	static const struct table_column columns[] = {{"TIME", false, false, 0},   {"HOPS", true, false, 0},
+						      {"REACHED", false, true, 0}, {"SERVICE", false, false, 0},
+						      {"APP", false, true, 0},	   {"PATH", false, true, 0}};
 	struct table *table = table_new(stdout, columns, sizeof(columns) / sizeof(columns[0]));
 	const struct node **order = calloc(t->n, sizeof(*order));
 	char text[NAMING_LABEL_STRLEN], when[UNITS_STRLEN];
@@ -240,8 +244,9 @@ static int print(struct trace *t)
 	}
 	if (rc == 0 && !t->json) {
 		table_flush(table);
-		printf("%s%s %s %s: %zu reached, through answered conversations, from client to server\n", t->n > 1 ? "\n" : "",
-		       label(t, &t->node[0], text), t->back ? "back from" : "forward from", units_moment(t->node[0].when_ns, when), t->n - 1);
+		printf("%s%s %s %s: %zu reached, through answered conversations, from client to server\n",
+		       t->n > 1 ? "\n" : "", label(t, &t->node[0], text), t->back ? "back from" : "forward from",
+		       units_moment(t->node[0].when_ns, when), t->n - 1);
 		view_footer(&t->view, t->since_ns, t->until_ns);
 	}
 	free(order);
@@ -257,10 +262,11 @@ static int begin(struct trace *t, const char *name, uint64_t at_ns)
 	int rc = w ? store_workload_find(t->view.txn, name, at_ns ? at_ns : time_now_ns(), w) : -ENOMEM;
 
 	if (rc == -ENOENT)
-		command_failed(t->command, "no workload \"%s\" is in the store%s; `weir map --by workload` lists names", name,
-			       at_ns ? " at that time or before" : "");
+		command_failed(t->command, "no workload \"%s\" is in the store%s; `weir map --by workload` lists names",
+			       name, at_ns ? " at that time or before" : "");
 	else if (rc == -EEXIST)
-		command_failed(t->command, "several workloads have an id that begins with \"%s\": write more of it", name);
+		command_failed(t->command, "several workloads have an id that begins with \"%s\": write more of it",
+			       name);
 	else if (rc < 0)
 		view_failed(&t->view, "workloads", rc);
 	if (rc == 0) {
@@ -285,17 +291,26 @@ int verb_trace(int argc, char **argv)
 	int format = 0, status, rc;
 	const struct option_spec options[] = {
 		OPTION_STATE(&dir),
-		{OPTION_KIND_TIME, 0, "at", "T", "the moment to begin with [forward: its start; back: its end]", &at_ns, NULL},
-		{OPTION_KIND_FLAG, 0, "forward", NULL, "what it could have set off (this is the default)", &forward, NULL},
+		{OPTION_KIND_TIME, 0, "at", "T", "the moment to begin with [forward: its start; back: its end]", &at_ns,
+		 NULL},
+		{OPTION_KIND_FLAG, 0, "forward", NULL, "what it could have set off (this is the default)", &forward,
+		 NULL},
 		{OPTION_KIND_FLAG, 0, "back", NULL, "what could have set it off", &t.back, NULL},
-		OPTION_SINCE(&t.since_ns), OPTION_UNTIL(&t.until_ns),
+		OPTION_SINCE(&t.since_ns),
+		OPTION_UNTIL(&t.until_ns),
 		{OPTION_KIND_NUMBER, 0, "hops", "N", "no further than that [8]", &t.max_depth, NULL},
-		OPTION_OUTPUT(&format, formats), OPTION_END};
+		OPTION_OUTPUT(&format, formats),
+		OPTION_END};
 	const struct command c = {
-		.verb = "trace", .usage = "WORKLOAD [options]", .min_operands = 1, .max_operands = 1, .options = options,
-		.about = "Whom a workload could have reached from a moment on, through whom, and when at the earliest; with --back: who\n"
-			 "could have reached it. Only paths that time allows: each conversation was not over when the one before began.\n"
-			 "It shows what was possible, not what happened.\n",
+		.verb = "trace",
+		.usage = "WORKLOAD [options]",
+		.min_operands = 1,
+		.max_operands = 1,
+		.options = options,
+		.about = "Whom a workload could have reached from a moment on, through whom, and when at\n"
+			 "the earliest; with --back: who could have reached it. Only paths that time\n"
+			 "allows: each conversation was not over when the one before began. It shows\n"
+			 "what was possible, not what happened.\n",
 		.examples = "  weir trace intruder --at '2026-11-21 02:14'\n"
 			    "  weir trace shop-db-1 --at 02:20 --back --since -1h\n"};
 	struct operands rest;
@@ -313,7 +328,9 @@ int verb_trace(int argc, char **argv)
 	if (status == VERB_DONE) {
 		rc = walk(&t);
 		if (rc == -E2BIG) {
-			command_failed(&c, "more than %d ends were reached; a shorter span (--since, --until) or fewer --hops helps",
+			command_failed(&c,
+				       "more than %d ends were reached; a shorter span (--since, --until) or fewer "
+				       "--hops helps",
 				       TRACE_NODES_MAX);
 			status = VERB_FAILED;
 			rc = 0;

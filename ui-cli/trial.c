@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A policy tried on history: see trial.h. segment/replay judges by group; what it counts as a miss is kept by workload too,
- * since whoever has to decide knows containers by their names. */
+/* A policy tried on history: see trial.h. segment/replay judges by group; what it counts as a miss is kept by workload
+ * too, since whoever has to decide knows containers by their names. */
 #include "config.h"
 #include "ui-cli/trial.h"
 
@@ -142,24 +142,26 @@ static void print_sum(const struct replay_sum *s)
 
 	units_plural(s->flows, "conversation", "conversations", flows);
 	if (s->missed_answered)
-		printf("%s judged: %" PRIu64 " that worked would be refused, and %" PRIu64 " that nobody answered\n", flows,
-		       s->missed_answered, s->missed - s->missed_answered);
+		printf("%s judged: %" PRIu64 " that worked would be refused, and %" PRIu64 " that nobody answered\n",
+		       flows, s->missed_answered, s->missed - s->missed_answered);
 	else if (s->missed)
-		printf("%s judged: nothing that worked would be refused; %" PRIu64 " that nobody answered would be\n", flows, s->missed);
+		printf("%s judged: nothing that worked would be refused; %" PRIu64 " that nobody answered would be\n",
+		       flows, s->missed);
 	else
 		printf("%s judged: none would be refused\n", flows);
 	if (s->free)
 		printf("%" PRIu64 " not judged: no list of the policy decides on them\n", s->free);
 	if (s->undirected)
-		printf("%" PRIu64 " not judged: weir came in the middle and does not know who began them\n", s->undirected);
+		printf("%" PRIu64 " not judged: weir came in the middle and does not know who began them\n",
+		       s->undirected);
 }
 
 void trial_print(const struct trial *t)
 {
 	static const struct table_column columns[] = {
-		{"CLIENT", false, true}, {"", false, false},     {"SERVER", false, true},   {"SERVICE", false, false},
-		{"APP", false, true},    {"FLOWS", true, false}, {"ANSWERED", true, false}, {"LAST", false, false},
-		{"NOTE", false, true}};
+		{"CLIENT", false, true, 0},   {"", false, false, 0},	 {"SERVER", false, true, 0},
+		{"SERVICE", false, false, 0}, {"APP", false, true, 0},	 {"FLOWS", true, false, 0},
+		{"ANSWERED", true, false, 0}, {"LAST", false, false, 0}, {"NOTE", false, true, 0}};
 	struct table *table = table_new(stdout, columns, sizeof(columns) / sizeof(columns[0]));
 	uint64_t now_ns = time_now_ns();
 

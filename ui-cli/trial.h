@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A policy tried on history: every conversation in the store is judged (segment/replay) as if the policy's lists had been in
- * force, whatever the stage of each group, with the groups that the policy's selectors give. What it would have refused
- * although it was answered is what a false block would look like.
+ * A policy tried on history: every conversation in the store is judged (segment/replay) as if the policy's lists had
+ * been in force, whatever the stage of each group, with the groups that the policy's selectors give. What it would have
+ * refused although it was answered is what a false block would look like.
  */
 #ifndef WEIR_UI_TRIAL_H
 #define WEIR_UI_TRIAL_H

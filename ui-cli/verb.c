@@ -6,8 +6,8 @@
 #include "config.h"
 #include "ui-cli/verb.h"
 
+#include <errno.h>
 #include <locale.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -102,11 +102,22 @@ static int unknown(const char *name)
 	const char *nearest = verb_nearest(name);
 
 	if (nearest)
-		fprintf(stderr, "weir: there is no verb \"%s\". Did you mean \"weir %s\"? `weir --help` lists all\n", name,
-			nearest);
+		fprintf(stderr, "weir: there is no verb \"%s\". Did you mean \"weir %s\"? `weir --help` lists all\n",
+			name, nearest);
 	else
 		fprintf(stderr, "weir: there is no verb \"%s\"; `weir --help` lists all\n", name);
 	return VERB_MISUSED;
+}
+
+/* An answer that could not be written is no answer. Whoever closed the pipe has read enough. */
+static int finish(const struct verb *v, int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	if (errno == EPIPE)
+		return status;
+	fprintf(stderr, "weir %s: the output could not be written: %s\n", v->name, strerror(errno));
+	return VERB_FAILED;
 }
 
 int verb_main(int argc, char **argv)
@@ -124,7 +135,8 @@ int verb_main(int argc, char **argv)
 		printf("weir %s\n", PACKAGE_VERSION);
 		return VERB_DONE;
 	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || (strcmp(argv[1], "help") == 0 && argc == 2)) {
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    (strcmp(argv[1], "help") == 0 && argc == 2)) {
 		print_help(stdout);
 		return VERB_DONE;
 	}
@@ -138,5 +150,5 @@ int verb_main(int argc, char **argv)
 		return v ? v->run(argc > 3 ? 3 : 2, help_args) : unknown(argv[2]);
 	}
 	v = find(argv[1]);
-	return v ? v->run(argc - 1, argv + 1) : unknown(argv[1]);
+	return v ? finish(v, v->run(argc - 1, argv + 1)) : unknown(argv[1]);
 }

@@ -24,7 +24,8 @@ static int complain_open(struct view *v, int rc)
 	case -EPERM:
 		return command_failed(v->command, "may not read the store in %s: join its group, or use sudo", v->dir);
 	case -EPROTO:
-		return command_failed(v->command, "the store in %s was written by a newer weir: read it with that one", v->dir);
+		return command_failed(v->command, "the store in %s was written by a newer weir: read it with that one",
+				      v->dir);
 	default:
 		return command_failed(v->command, "cannot open the store in %s: %s", v->dir, strerror(-rc));
 	}

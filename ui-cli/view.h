@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A look into the store, as every reading verb takes it: open, one read transaction, names. Following verbs take a fresh
- * look every second. Also the notes that stand under an answer: the span it covers, and what capture is known to
+ * A look into the store, as every reading verb takes it: open, one read transaction, names. Following verbs take a
+ * fresh look every second. Also the notes that stand under an answer: the span it covers, and what capture is known to
  * have missed in it.
  */
 #ifndef WEIR_UI_VIEW_H

@@ -55,7 +55,8 @@ static void print_lifetime(const char *what, uint64_t from_ns, uint64_t to_ns)
 	char from[UNITS_STRLEN], to[UNITS_STRLEN], took[TIME_STRLEN], text[200];
 	uint64_t end_ns = to_ns ? to_ns : time_now_ns();
 
-	snprintf(text, sizeof(text), "%s to %s (%s)", units_moment(from_ns, from), to_ns ? units_moment(to_ns, to) : "now",
+	snprintf(text, sizeof(text), "%s to %s (%s)", units_moment(from_ns, from),
+		 to_ns ? units_moment(to_ns, to) : "now",
 		 duration_format(end_ns > from_ns ? end_ns - from_ns : 0, took));
 	print_fact(what, text);
 }
@@ -83,7 +84,8 @@ static void print_workload(const struct workload *w, const struct addr_interval 
 	}
 }
 
-static int print_json(const struct question *q, const struct addr_interval *i, const struct workload *w, const char *name)
+static int print_json(const struct question *q, const struct addr_interval *i, const struct workload *w,
+		      const char *name)
 {
 	json_t *o = jsonl_event("address");
 
@@ -103,8 +105,9 @@ static int print_json(const struct question *q, const struct addr_interval *i, c
 	return jsonl_print(o);
 }
 
-static const struct table_column columns[] = {{"ADDRESS", false, false}, {"FROM", false, false}, {"TO", false, false},
-					      {"WORKLOAD", false, true}, {"GROUP", false, true}, {"IMAGE", false, true}};
+static const struct table_column columns[] = {{"ADDRESS", false, false, 0}, {"FROM", false, false, 0},
+					      {"TO", false, false, 0},	    {"WORKLOAD", false, true, 0},
+					      {"GROUP", false, true, 0},    {"IMAGE", false, true, 0}};
 
 static void print_row(struct question *q, const struct addr_interval *i, const struct workload *w)
 {
@@ -224,10 +227,13 @@ static int answer_workload(struct question *q)
 	int rc = w ? store_workload_find(q->view.txn, q->subject, q->at_ns ? q->at_ns : q->now_ns, w) : -ENOMEM;
 
 	if (rc == -ENOENT)
-		command_failed(q->command, "\"%s\" is no address, and no workload of that name or id is in the store%s. "
-			       "`weir map --by workload` lists names", q->subject, q->at_ns ? " at that time" : "");
+		command_failed(q->command,
+			       "\"%s\" is no address, and no workload of that name or id is in the store%s. "
+			       "`weir map --by workload` lists names",
+			       q->subject, q->at_ns ? " at that time" : "");
 	else if (rc == -EEXIST)
-		command_failed(q->command, "several workloads have an id that begins with \"%s\": write more of it", q->subject);
+		command_failed(q->command, "several workloads have an id that begins with \"%s\": write more of it",
+			       q->subject);
 	else if (rc < 0)
 		view_failed(&q->view, "workloads", rc);
 	for (unsigned i = 0; rc == 0 && i < w->n_addrs; i++) {
@@ -252,14 +258,21 @@ int verb_who(int argc, char **argv)
 	const char *dir = STATE_DIR_DEFAULT;
 	struct question q = {.now_ns = time_now_ns()};
 	int format = 0, status;
-	const struct option_spec options[] = {
-		OPTION_STATE(&dir),
-		{OPTION_KIND_TIME, 0, "at", "T", "who had it then: RFC 3339, \"YYYY-MM-DD HH:MM\", or -90m", &q.at_ns, NULL},
-		OPTION_OUTPUT(&format, formats), OPTION_END};
+	const struct option_spec options[] = {OPTION_STATE(&dir),
+					      {OPTION_KIND_TIME, 0, "at", "T",
+					       "who had it then: RFC 3339, \"YYYY-MM-DD HH:MM\", or -90m", &q.at_ns,
+					       NULL},
+					      OPTION_OUTPUT(&format, formats),
+					      OPTION_END};
 	const struct command c = {
-		.verb = "who", .usage = "ADDRESS|WORKLOAD [options]", .min_operands = 1, .max_operands = 1, .options = options,
-		.about = "Which workload had an address: its name, group, image and lifetime, also when it is long gone. Without --at:\n"
-			 "everyone who ever had it. Exit 1 when nobody is known to have had it.\n",
+		.verb = "who",
+		.usage = "ADDRESS|WORKLOAD [options]",
+		.min_operands = 1,
+		.max_operands = 1,
+		.options = options,
+		.about = "Which workload had an address: its name, group, image and lifetime, also when\n"
+			 "it is long gone. Without --at: everyone who ever had it. Exit 1 when nobody is\n"
+			 "known to have had it.\n",
 		.examples = "  weir who 10.0.3.7\n"
 			    "  weir who 10.0.3.7 --at '2026-11-21 02:14'\n"
 			    "  weir who shop-web-1 -o json\n"};

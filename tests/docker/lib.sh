@@ -7,6 +7,7 @@
 #	lab_image busybox         makes an image from the host's static busybox, nothing is pulled
 #	lab_docker run -d ...     the docker command, against this engine
 #	lab_in CMD...             a command in the lab's network namespace
+#	lab_spawn FILE CMD...     the same in the background, output to FILE; its pid in LAB_PID; ended with the lab
 #	lab_poll 10 CMD...        runs CMD until it succeeds, at most 10 s; fails otherwise
 #	lab_check "what" CMD...   one test: tells ok / not ok, counts
 #	lab_end                   exit status for automake: 0 all passed, 1 something failed
@@ -29,6 +30,7 @@ lab_cleanup() {
 	set +e
 	for pid in $LAB_PIDS; do kill "$pid" 2>/dev/null; done
 	[ -n "$LAB_ENGINE" ] && lab_engine_stop
+	[ -n "$LAB_DIR" ] && lab_sweep
 	for ns in $LAB_EXTRA_NS $LAB_NS; do ip netns del "$ns" 2>/dev/null; done
 	if [ -n "$LAB_DIR" ]; then
 		# Deepest first: a mount inside another one must go before it.
@@ -62,6 +64,28 @@ lab_begin() {
 
 lab_in() {
 	nsenter --net="/run/netns/$LAB_NS" "$@"
+}
+
+# Not `lab_in CMD &`: that would be a subshell, and ending it would leave CMD running.
+lab_spawn() {
+	lab_out=$1
+	shift
+	nsenter --net="/run/netns/$LAB_NS" "$@" >"$lab_out" 2>&1 &
+	LAB_PID=$!
+	LAB_PIDS="$LAB_PIDS $LAB_PID"
+}
+
+# Ends what an engine that died left running: whoever works in the lab's folder (a container's shim does), and its children.
+lab_sweep() {
+	for lab_proc in /proc/[0-9]*; do
+		case $(readlink "$lab_proc/cwd" 2>/dev/null) in
+		"$LAB_DIR"/*)
+			lab_p=${lab_proc#/proc/}
+			for lab_child in $(cat "$lab_proc"/task/*/children 2>/dev/null); do kill -9 "$lab_child" 2>/dev/null; done
+			kill -9 "$lab_p" 2>/dev/null
+			;;
+		esac
+	done
 }
 
 lab_docker() {

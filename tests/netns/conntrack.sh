@@ -6,7 +6,6 @@
 
 lab_begin_netns ct
 command -v nft >/dev/null || lab_skip "needs nft: apt-get install nftables"
-command -v busybox >/dev/null || lab_skip "needs busybox: apt-get install busybox-static"
 C=$LAB_NS-c
 S=$LAB_NS-s
 lab_netns "$C"
@@ -24,33 +23,35 @@ for side in c s; do
 	ip -n "$LAB_NS-$side" -6 route add default via fd00:80:$net::1
 done
 lab_in sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
-lab_in nft -f - <<'NFT'
+lab_in nft -f - <<'NFT' || lab_skip "nftables has no NAT here"
 table inet nat {
 	chain pre { type nat hook prerouting priority dstnat;
 		ip daddr 10.80.1.1 tcp dport 8080 dnat ip to 10.80.2.2:80
 		ip6 daddr fd00:80:1::1 tcp dport 8080 dnat ip6 to [fd00:80:2::2]:80
-		ip daddr 10.80.1.1 udp dport 5353 dnat ip to 10.80.2.2:53 }
+		ip daddr 10.80.1.1 udp dport 5353 dnat ip to 10.80.2.2:53
+	}
 	chain post { type nat hook postrouting priority srcnat;
 		oifname vs tcp dport 443 masquerade
-		oifname vs ip protocol icmp masquerade }
+		oifname vs ip protocol icmp masquerade
+	}
 }
 NFT
 
-serve() { # port [-u]
-	nsenter --net="/run/netns/$S" busybox nc $2 -lk -p "$1" -e cat >/dev/null 2>&1 &
+PROBE_BIN=$top_builddir/tests/netns/inventory_probe
+serve() { # protocol, port
+	nsenter --net="/run/netns/$S" "$PROBE_BIN" serve "$1" "$2" >"$LAB_DIR/serve.$2" 2>&1 &
 	LAB_PIDS="$LAB_PIDS $!"
+	lab_poll 10 grep -qs serving "$LAB_DIR/serve.$2"
 }
-serve 80
-serve 443
-serve 22
-serve 53 -u
-# A connection that stays open: from PORT to ADDRESS PORT.
-hold() { # local port, address, port, [-u]
-	(sleep 60 | nsenter --net="/run/netns/$C" busybox nc $4 -p "$1" "$2" "$3") >/dev/null 2>&1 &
+for port in 80 443 22; do serve tcp $port; done
+serve udp 53
+
+# A connection that has been answered and stays open.
+hold() { # protocol, local port, address, port
+	nsenter --net="/run/netns/$C" "$PROBE_BIN" hold "$@" >"$LAB_DIR/hold.$2" 2>&1 &
 	LAB_PIDS="$LAB_PIDS $!"
-	lab_poll 5 known "$1" "$3"
+	lab_poll 10 grep -qs held "$LAB_DIR/hold.$2" || sed 's/^/# /' "$LAB_DIR/hold.$2"
 }
-known() { lab_in grep -q "sport=$1 dport=$2" /proc/net/nf_conntrack 2>/dev/null || lab_in conntrack -L 2>/dev/null | grep -q "sport=$1 dport=$2"; }
 
 ask() { # the question; prints the answer
 	: >"$LAB_DIR/answer"
@@ -64,13 +65,12 @@ answers() { # question, answer
 	[ "$got" = "$2" ] || { echo "# asked $1"; echo "# got  $got"; echo "# want $2"; false; }
 }
 
-hold 40001 10.80.1.1 8080 # there before we look
+hold tcp 40001 10.80.1.1 8080 # there before we look
 mkfifo "$LAB_DIR/in"
-lab_in "$top_builddir/tests/netns/inventory_probe" conntrack <"$LAB_DIR/in" >"$LAB_DIR/out" 2>&1 &
-PROBE=$!
-LAB_PIDS="$LAB_PIDS $PROBE"
+lab_spawn "$LAB_DIR/out" "$PROBE_BIN" conntrack "$LAB_DIR/in"
+PROBE=$LAB_PID
 exec 3>"$LAB_DIR/in"
-lab_poll 10 grep -q '^ready\|^SKIP' "$LAB_DIR/out"
+lab_poll 10 grep -qs '^ready\|^SKIP' "$LAB_DIR/out"
 grep -q '^SKIP' "$LAB_DIR/out" && lab_skip "$(cat "$LAB_DIR/out")"
 
 dnat='client=10.80.1.2:40001 first=1 server=10.80.2.2:80 orig=10.80.1.1:8080'
@@ -78,21 +78,23 @@ lab_check "DNAT: seen from behind" answers "tcp 10.80.1.2 40001 10.80.2.2 80" "$
 lab_check "DNAT: seen from before" answers "tcp 10.80.1.2 40001 10.80.1.1 8080" "$dnat"
 lab_check "DNAT: ends the other way round" answers "tcp 10.80.2.2 80 10.80.1.2 40001" "$(echo "$dnat" | sed s/first=1/first=0/)"
 
-hold 40002 10.80.2.2 22
+hold tcp 40002 10.80.2.2 22
 lab_check "plain TCP: who began it" answers "tcp 10.80.2.2 22 10.80.1.2 40002" \
 	'client=10.80.1.2:40002 first=0 server=10.80.2.2:22 orig=:::0'
-hold 40003 10.80.2.2 443
+hold tcp 40003 10.80.2.2 443
 lab_check "masqueraded: the inside" answers "tcp 10.80.1.2 40003 10.80.2.2 443" \
 	'client=10.80.1.2:40003 first=1 server=10.80.2.2:443 orig=:::0'
 lab_check "masqueraded: the outside has the same client" answers "tcp 10.80.2.1 40003 10.80.2.2 443" \
 	'client=10.80.1.2:40003 first=1 server=10.80.2.2:443 orig=:::0'
-hold 40004 fd00:80:1::1 8080
+hold tcp 40004 fd00:80:1::1 8080
 lab_check "IPv6 DNAT" answers "tcp fd00:80:1::2 40004 fd00:80:2::2 80" \
 	'client=fd00:80:1::2:40004 first=1 server=fd00:80:2::2:80 orig=fd00:80:1::1:8080'
-echo ask | nsenter --net="/run/netns/$C" busybox timeout 1 busybox nc -u -p 40005 10.80.1.1 5353 >/dev/null 2>&1
+hold udp 40005 10.80.1.1 5353
 lab_check "UDP DNAT" answers "udp 10.80.1.2 40005 10.80.2.2 53" \
 	'client=10.80.1.2:40005 first=1 server=10.80.2.2:53 orig=10.80.1.1:5353'
-nsenter --net="/run/netns/$C" busybox ping -c 1 10.80.2.2 >/dev/null
+ping=$(command -v ping || echo busybox ping)
+# shellcheck disable=SC2086
+nsenter --net="/run/netns/$C" $ping -c 1 10.80.2.2 >/dev/null 2>&1
 id=$(lab_in conntrack -L -p icmp 2>/dev/null | sed -n 's/.*src=10.80.1.2 .* id=\([0-9]*\) .*/\1/p' | head -1)
 if [ -n "$id" ]; then
 	lab_check "ping, masqueraded: by its identifier" answers "icmp 10.80.2.2 $id 10.80.2.1 0" \
@@ -105,7 +107,7 @@ if command -v conntrack >/dev/null; then
 	lab_check "a translated connection that has ended is still known" answers "tcp 10.80.1.2 40001 10.80.2.2 80" "$dnat"
 	lab_check "a plain one is not" answers "tcp 10.80.1.2 40002 10.80.2.2 22" "none No such file or directory"
 fi
-exec 3>&-
+kill "$PROBE"
 wait "$PROBE"
 tail -1 "$LAB_DIR/out" | sed 's/^/# /'
 lab_check "only translated connections were told of" grep -q '^seen=[56] ' "$LAB_DIR/out"

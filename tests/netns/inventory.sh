@@ -12,10 +12,8 @@ OUT=$LAB_DIR/out
 start_watch() { # output file, command in front of the probe
 	out=$1
 	shift
-	: >"$out"
-	lab_in "$@" "$top_builddir/tests/netns/inventory_probe" watch "" /run/netns >"$out" 2>&1 &
-	WATCH=$!
-	LAB_PIDS="$LAB_PIDS $WATCH"
+	lab_spawn "$out" "$@" "$top_builddir/tests/netns/inventory_probe" watch "" /run/netns
+	WATCH=$LAB_PID
 	lab_poll 10 grep -q '^settled' "$out" || lab_skip "the probe does not start: $(cat "$out")"
 }
 

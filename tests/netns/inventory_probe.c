@@ -3,17 +3,23 @@
  * inventory/ and conntrack as a program, for the shell tests in netns/ and docker/:
  *
  *	inventory_probe watch [SOCKET [NETNS-DIR]]   prints what the inventory tells, one line each, until it is ended
- *	inventory_probe conntrack                    reads "PROTO ADDR PORT ADDR PORT" lines, prints what the kernel knows
+ *	inventory_probe conntrack FIFO               reads "PROTO ADDR PORT ADDR PORT" lines, prints what the kernel knows
+ *	inventory_probe serve tcp|udp PORT           sends back what it gets, both IP versions
+ *	inventory_probe hold tcp|udp PORT ADDR PORT  from that local port: sends a byte, gets it back, says "held", stays
  */
 #include "config.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/timefmt.h"
 #include "inventory/conntrack.h"
@@ -150,6 +156,7 @@ static int conntrack(void)
 		printf("SKIP %s\n", strerror(-r));
 		return 77;
 	}
+	setvbuf(stdin, NULL, _IONBF, 0);
 	printf("ready\n");
 	while (!stopping) {
 		struct pollfd p[2] = {{0, POLLIN, 0}, {conntrack_fd(c), POLLIN, 0}};
@@ -171,6 +178,77 @@ static int conntrack(void)
 	return r < 0;
 }
 
+/* ---- the two ends of a connection -------------------------------------------------------------------------------- */
+
+/* A socket bound to that local port of every address, both IP versions: IPv4 as mapped addresses. */
+static int bound(const char *proto, const char *port)
+{
+	struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)atoi(port))};
+	int type = strcmp(proto, "udp") == 0 ? SOCK_DGRAM : SOCK_STREAM, off = 0, on = 1;
+	int fd = socket(AF_INET6, type | SOCK_CLOEXEC, 0);
+
+	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
+		perror("inventory_probe: bind");
+		exit(1);
+	}
+	return fd;
+}
+
+static int serve(const char *proto, const char *port)
+{
+	struct pollfd p[64] = {{bound(proto, port), POLLIN, 0}};
+	bool udp = strcmp(proto, "udp") == 0;
+	struct sockaddr_in6 from;
+	char byte[64];
+	nfds_t n = 1;
+
+	if (!udp && listen(p[0].fd, 16) < 0)
+		return 1;
+	printf("serving\n");
+	while (!stopping && poll(p, n, 1000) >= 0) {
+		for (nfds_t i = 0; i < n; i++) {
+			socklen_t len = sizeof(from);
+			ssize_t got;
+
+			if (!p[i].revents)
+				continue;
+			if (i == 0 && !udp) {
+				if (n < 64)
+					p[n++] = (struct pollfd){accept(p[0].fd, NULL, NULL), POLLIN, 0};
+				break;
+			}
+			got = recvfrom(p[i].fd, byte, sizeof(byte), 0, (struct sockaddr *)&from, &len);
+			if (got > 0)
+				(void)!sendto(p[i].fd, byte, (size_t)got, 0, udp ? (struct sockaddr *)&from : NULL, udp ? len : 0);
+			else
+				p[i].fd = -1;
+		}
+	}
+	return 0;
+}
+
+static int hold(const char *proto, const char *local, const char *to, const char *port)
+{
+	struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)atoi(port))};
+	struct addr addr;
+	char byte = 'x';
+	int fd = bound(proto, local);
+
+	if (addr_parse(&addr, to) < 0)
+		return 2;
+	memcpy(&a.sin6_addr, addr.b, sizeof(addr.b));
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || send(fd, &byte, 1, 0) != 1 || recv(fd, &byte, 1, 0) != 1) {
+		perror("inventory_probe: hold");
+		return 1;
+	}
+	printf("held\n");
+	while (!stopping)
+		pause();
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct sigaction sa = {.sa_handler = on_signal};
@@ -178,11 +256,15 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	setvbuf(stdin, NULL, _IONBF, 0);
 	if (argc >= 2 && strcmp(argv[1], "watch") == 0)
 		return watch(argc > 2 && *argv[2] ? argv[2] : NULL, argc > 3 ? argv[3] : NULL);
-	if (argc == 2 && strcmp(argv[1], "conntrack") == 0)
-		return conntrack();
-	fprintf(stderr, "usage: inventory_probe watch [SOCKET [NETNS-DIR]] | conntrack\n");
+	if (argc == 3 && strcmp(argv[1], "conntrack") == 0) /* a background job of a shell has no standard input */
+		return freopen(argv[2], "r", stdin) ? conntrack() : 1;
+	if (argc == 4 && strcmp(argv[1], "serve") == 0)
+		return serve(argv[2], argv[3]);
+	if (argc == 6 && strcmp(argv[1], "hold") == 0)
+		return hold(argv[2], argv[3], argv[4], argv[5]);
+	fprintf(stderr, "usage: inventory_probe watch [SOCKET [NETNS-DIR]] | conntrack FIFO |\n"
+			"       serve tcp|udp PORT | hold tcp|udp PORT ADDR PORT\n");
 	return 2;
 }

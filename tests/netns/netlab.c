@@ -6,9 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/icmp6.h>
 #include <netinet/in.h>
-#include <netinet/ip_icmp.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -38,7 +36,8 @@ static const char setup[] =
 	"  ip netns add ${P}w$i; ip -n ${P}w$i link set lo up\n"
 	"  ip -n ${P}h link add w$i type veth peer name eth0 netns ${P}w$i\n"
 	"  ip -n ${P}h link set w$i master br0 up\n"
-	"  ip -n ${P}w$i addr add 10.77.0.$((10+i))/24 dev eth0; ip -n ${P}w$i addr add fd77::$((10+i))/64 dev eth0 nodad\n"
+	"  ip -n ${P}w$i addr add 10.77.0.$((10+i))/24 dev eth0; ip -n ${P}w$i addr add fd77::$((10+i))/64 dev eth0 "
+	"nodad\n"
 	"  ip -n ${P}w$i link set eth0 up\n"
 	"  ip -n ${P}w$i route add default via 10.77.0.1; ip -n ${P}w$i route add default via fd77::1\n"
 	"  i=$((i+1))\n"
@@ -119,7 +118,8 @@ void lab_close(struct lab *l)
 
 	if (l->home >= 0 && setns(l->home, CLONE_NEWNET) < 0)
 		perror("setns");
-	buf_printf(&b, "for n in h x w0 w1 w2 w3; do [ ! -e /run/netns/%s$n ] || ip netns del %s$n; done", l->prefix, l->prefix);
+	buf_printf(&b, "for n in h x w0 w1 w2 w3; do [ ! -e /run/netns/%s$n ] || ip netns del %s$n; done", l->prefix,
+		   l->prefix);
 	shell(b.data);
 	buf_fini(&b);
 	for (int i = 0; i < l->n + 3; i++) {
@@ -301,13 +301,13 @@ int lab_poke(const struct lab *l, int who, int type, const struct addr *a, uint1
 	return fd;
 }
 
-int lab_ping(const struct lab *l, int who, const struct addr *a, uint16_t id)
+int lab_icmp(const struct lab *l, int who, const struct addr *a, uint8_t type, uint16_t id)
 {
 	bool v4 = addr_is_v4(a);
 	struct sockaddr_storage s;
 	socklen_t len = sock_addr(&s, a, 0);
 	int fd = open_socket(l, who, a, SOCK_RAW, v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6), rc;
-	uint8_t m[8] = {v4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST, 0, 0, 0, (uint8_t)(id >> 8), (uint8_t)id, 0, 1};
+	uint8_t m[8] = {type, 0, 0, 0, (uint8_t)(id >> 8), (uint8_t)id, 0, 1};
 	uint32_t sum = ((uint32_t)m[0] << 8) + id + 1;
 
 	if (fd < 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Drives segment/nft.h from a shell, in the network namespace it is started in: commands on standard input, one a line,
- * each answered by "ok ..." or "error ..."; what happens meanwhile is told as "event ...". For tests that need the kernel's
- * side of a policy without the daemon.
+ * Drives segment/nft.h from a shell, in the network namespace it is started in: commands on standard input, one a
+ * line, each answered by "ok ..." or "error ..."; what happens meanwhile is told as "event ...". For tests that
+ * need the kernel's side of a policy without the daemon.
  *
  *   member ADDR GROUP | gone ADDR          a container came, or went
  *   apply FILE GENERATION [SECONDS]        the policy document in FILE, with the members so far
@@ -160,7 +160,8 @@ static int cmd_counts(struct driver *d)
 			rule_services_format(r, &b);
 			break;
 		}
-		printf("rule %08x packets=%llu %s\n", v[i].rule_id, (unsigned long long)v[i].packets, b.data ? b.data : "?");
+		printf("rule %08x packets=%llu %s\n", v[i].rule_id, (unsigned long long)v[i].packets,
+		       b.data ? b.data : "?");
 		buf_fini(&b);
 	}
 	free(v);

@@ -24,8 +24,8 @@ static void on_verdict(void *arg, const struct verdict_rec *v)
 	for (size_t i = 0; i < t->n_recs; i++) {
 		struct verdict_rec *r = &t->recs[i];
 
-		if (r->kind == v->kind && r->proto == v->proto && r->dst_port == v->dst_port && addr_equal(&r->src, &v->src) &&
-		    addr_equal(&r->dst, &v->dst)) {
+		if (r->kind == v->kind && r->proto == v->proto && r->dst_port == v->dst_port &&
+		    addr_equal(&r->src, &v->src) && addr_equal(&r->dst, &v->dst)) {
 			r->count += v->count;
 			return;
 		}
@@ -84,7 +84,8 @@ const char *nftlab_open(struct nftlab *t, const char *name, const char *const *g
 		snprintf(m->group, sizeof(m->group), "%s", groups[i / 2]);
 	}
 	/* The host's own sysctl is off: what crosses the hooks does so because of the bridge's attribute. */
-	lab_run(&t->lab, "echo 0 | tee /proc/sys/net/bridge/bridge-nf-call-iptables /proc/sys/net/bridge/bridge-nf-call-ip6tables "
+	lab_run(&t->lab, "echo 0 | tee /proc/sys/net/bridge/bridge-nf-call-iptables "
+			 "/proc/sys/net/bridge/bridge-nf-call-ip6tables "
 			 ">/dev/null");
 	if (open_handle(t) < 0) {
 		snprintf(t->what, sizeof(t->what), "nftables cannot be used here: %.180s", t->error);

@@ -25,8 +25,8 @@ struct nftlab {
 	char what[256];
 };
 
-/* Opens the world (NULL, or why not), and a handle in its host's namespace. Workload i is in groups[i], by both addresses.
- * The bridge passes its frames through the table. */
+/* Opens the world (NULL, or why not), and a handle in its host's namespace. Workload i is in groups[i], by both
+ * addresses. The bridge passes its frames through the table. */
 const char *nftlab_open(struct nftlab *t, const char *name, const char *const *groups, int n);
 void nftlab_close(struct nftlab *t);
 /* Compiles and applies. 0 or negative errno with t->error. */

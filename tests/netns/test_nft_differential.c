@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Kernel against user space: random rulesets are put into the kernel, random connections are tried, and every packet that the
- * kernel counted as refused must be one that segment/eval refuses, and the other way round. Sources, destinations and
- * services are drawn from few values, so that rules and connections meet often. Prints its seed.
+ * Kernel against user space: random rulesets are put into the kernel, random connections are tried, and every
+ * packet that the kernel counted as refused must be one that segment/eval refuses, and the other way round.
+ * Sources, destinations and services are drawn from few values, so that rules and connections meet often. Prints
+ * its seed.
  */
 #include "config.h"
 
@@ -29,17 +30,33 @@ static unsigned pick(unsigned n)
 	return (unsigned)(tap_random(&rnd) % n);
 }
 
-static const char *const peers[] = {"red", "green", "blue/sky", "world", "host", "any", "10.77.0.0/29", "10.77.0.8/30",
-				    "192.0.2.0/24", "0.0.0.0/0", "fd77::8/125", "fd77::/61", "2001:db8::/32", "::/0", "nobody"};
-static const char *const services[] = {"80/tcp", "443/tcp", "8000-8100/tcp", "tcp", "53/udp", "53/tcp", "1-1023/udp", "udp",
-				       "echo-request/icmp", "echo-request/icmpv6", "icmp", "icmpv6", "any", "65535/tcp", "1/tcp",
-				       "8101-65535/tcp", "gre"};
+static const char *const peers[] = {"red",	   "green",	   "blue/sky",	    "world",	    "host",
+				    "any",	   "10.77.0.0/29", "10.77.0.8/30",  "192.0.2.0/24", "0.0.0.0/0",
+				    "fd77::8/125", "fd77::/61",	   "2001:db8::/32", "::/0",	    "nobody"};
+static const char *const services[] = {"80/tcp",
+				       "443/tcp",
+				       "8000-8100/tcp",
+				       "tcp",
+				       "53/udp",
+				       "53/tcp",
+				       "1-1023/udp",
+				       "udp",
+				       "echo-request/icmp",
+				       "echo-request/icmpv6",
+				       "icmp",
+				       "icmpv6",
+				       "any",
+				       "65535/tcp",
+				       "1/tcp",
+				       "8101-65535/tcp",
+				       "gre"};
 /* What is tried: borders of the ranges above and something beside them. */
-static const struct service tries[] = {{80, 80, PROTO_TCP}, {443, 443, PROTO_TCP}, {7999, 7999, PROTO_TCP},
-				       {8000, 8000, PROTO_TCP}, {8100, 8100, PROTO_TCP}, {8101, 8101, PROTO_TCP},
-				       {65535, 65535, PROTO_TCP}, {1, 1, PROTO_TCP}, {2, 2, PROTO_TCP}, {53, 53, PROTO_UDP},
-				       {53, 53, PROTO_TCP}, {1023, 1023, PROTO_UDP}, {1024, 1024, PROTO_UDP},
-				       {8, 8, PROTO_ICMP}, {128, 128, PROTO_ICMP6}};
+static const struct service tries[] = {{80, 80, PROTO_TCP},	  {443, 443, PROTO_TCP},   {7999, 7999, PROTO_TCP},
+				       {8000, 8000, PROTO_TCP},	  {8100, 8100, PROTO_TCP}, {8101, 8101, PROTO_TCP},
+				       {65535, 65535, PROTO_TCP}, {1, 1, PROTO_TCP},	   {2, 2, PROTO_TCP},
+				       {53, 53, PROTO_UDP},	  {53, 53, PROTO_TCP},	   {1023, 1023, PROTO_UDP},
+				       {1024, 1024, PROTO_UDP},	  {8, 8, PROTO_ICMP},	   {13, 13, PROTO_ICMP},
+				       {128, 128, PROTO_ICMP6},	  {133, 133, PROTO_ICMP6}};
 #define N(a) ((unsigned)(sizeof(a) / sizeof((a)[0])))
 
 static void random_list(struct buf *b, bool in)
@@ -89,7 +106,7 @@ static int poke(int from, int to, bool v4, const struct service *s, uint16_t id)
 	int fd;
 
 	if (proto_is_icmp(s->proto)) {
-		int rc = lab_ping(&t.lab, from, &a, id);
+		int rc = lab_icmp(&t.lab, from, &a, (uint8_t)s->lo, id);
 
 		CHECK(rc == 0 || rc == -EPERM); /* the host is told so by its own output hook */
 		return -1;
@@ -111,8 +128,8 @@ static void tell(const char *policy, const struct attempt *a, const char *what)
 	char src[ADDR_STRLEN], dst[ADDR_STRLEN], service[SERVICE_STRLEN];
 	struct addr from = lab_addr(a->from, a->v4), to = lab_addr(a->to, a->v4);
 
-	fprintf(stderr, "%s to %s %s: eval says %s, the kernel %s\n%s\n", addr_format(&from, src), addr_format(&to, dst),
-		service_format(a->s, service), verdict_name(a->r.verdict), what, policy);
+	fprintf(stderr, "%s to %s %s: eval says %s, the kernel %s\n%s\n", addr_format(&from, src),
+		addr_format(&to, dst), service_format(a->s, service), verdict_name(a->r.verdict), what, policy);
 }
 
 static void check(const char *policy, const struct attempt *at, size_t n)
@@ -134,7 +151,8 @@ static void check(const char *policy, const struct attempt *at, size_t n)
 						   at[k].v4 == at[i].v4 && at[k].s == at[i].s;
 		for (uint8_t kind = VERDICT_WOULD_BLOCK; kind <= VERDICT_BLOCK; kind++) {
 			char service[SERVICE_STRLEN];
-			uint64_t got = nftlab_count(&t, kind, at[i].from, at[i].to, at[i].v4, service_format(at[i].s, service));
+			uint64_t got = nftlab_count(&t, kind, at[i].from, at[i].to, at[i].v4,
+						    service_format(at[i].s, service));
 
 			CHECK_EQ(got, expect[kind]);
 			if (got != expect[kind])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The table over time: readable by Debian's nft with the strangest group names, changed no more than needed, adopted after a
- * restart with its counters, put back after a foreign hand, and leaving the bridges as they were.
+ * The table over time: readable by Debian's nft with the strangest group names, changed no more than needed,
+ * adopted after a restart with its counters, put back after a foreign hand, and leaving the bridges as they were.
  */
 #include "config.h"
 
@@ -68,8 +68,8 @@ static size_t changes_of(int (*change)(void))
 	{
 		char cmd[200];
 
-		snprintf(cmd, sizeof(cmd), "grep -c 'inet weir' /run/%s.mon || true; rm /run/%s.mon /run/%s.pid", t.lab.prefix,
-			 t.lab.prefix, t.lab.prefix);
+		snprintf(cmd, sizeof(cmd), "grep -c 'inet weir' /run/%s.mon || true; rm /run/%s.mon /run/%s.pid",
+			 t.lab.prefix, t.lab.prefix, t.lab.prefix);
 		out = lab_output(&t.lab, cmd);
 	}
 	if (out)
@@ -128,7 +128,8 @@ static void test_adopt(void)
 	CHECK_EQ(nft_generation(t.nft), 2);
 	CHECK_EQ(rule_packets(), before + 1);
 	CHECK(lab_talk(&t.lab, client, peer));
-	/* Members were read back: one that goes is taken out of all its sets without anybody having said what they are. */
+	/* Members were read back: one that goes is taken out of all its sets without anybody having said what they
+	 * are. */
 	addr_parse(&gone, "10.77.0.99");
 	CHECK_EQ(nft_member_del(t.nft, &gone, t.error), 0);
 	CHECK(lab_run(&t.lab, "nft list table inet weir | grep -q 10.77.0.99") != 0);
@@ -288,20 +289,23 @@ static void test_bridge(void)
 	CHECK_EQ(attribute("nf_call_iptables"), 0);
 	CHECK_EQ(attribute("nf_call_ip6tables"), 0);
 	/* Where the host's sysctl does it for all bridges, the attribute is left alone. */
-	lab_run(&t.lab, "echo 1 | tee /proc/sys/net/bridge/bridge-nf-call-iptables /proc/sys/net/bridge/bridge-nf-call-ip6tables "
+	lab_run(&t.lab, "echo 1 | tee /proc/sys/net/bridge/bridge-nf-call-iptables "
+			"/proc/sys/net/bridge/bridge-nf-call-ip6tables "
 			">/dev/null");
 	CHECK_EQ(nftlab_apply(&t, POLICY("dry-run", ""), 3, 0), 0);
 	CHECK_EQ(attribute("nf_call_iptables"), 0);
-	lab_run(&t.lab, "echo 0 | tee /proc/sys/net/bridge/bridge-nf-call-iptables /proc/sys/net/bridge/bridge-nf-call-ip6tables "
+	lab_run(&t.lab, "echo 0 | tee /proc/sys/net/bridge/bridge-nf-call-iptables "
+			"/proc/sys/net/bridge/bridge-nf-call-ip6tables "
 			">/dev/null");
 }
 
 /* Slashes, dots, Unicode, quotes, nft's own words, names that become the same, and the longest there can be. */
 static void test_names(void)
 {
-	static const char *const names[] = {"shop/web", "shop_web", "shop.web", "shop web", "ip", "workloads", "armed", "block",
-					    "would_block", "1st", "-x", "caf\xc3\xa9/\xe6\x97\xa5\xe6\x9c\xac", "a\"b", "a\\b",
-					    "\xff\xfe", "counter", "forward", "x_12345678"};
+	static const char *const names[] = {
+		"shop/web", "shop_web", "shop.web",    "shop web", "ip",      "workloads",
+		"armed",    "block",	"would_block", "1st",	   "-x",      "caf\xc3\xa9/\xe6\x97\xa5\xe6\x9c\xac",
+		"a\"b",	    "a\\b",	"\xff\xfe",    "counter",  "forward", "x_12345678"};
 	struct ruleset rs = {.generation = 9};
 	struct service any = {0, 65535, 0};
 	char *out, *json;
@@ -329,14 +333,19 @@ static void test_names(void)
 	CHECK_STR(t.error, "");
 	out = lab_output(&t.lab, "nft list ruleset");
 	json = lab_output(&t.lab, "nft -j list ruleset");
-	CHECK(out && strstr(out, "chain in_shop_web_") && strstr(out, "chain in_shop.web {") && strstr(out, "chain in_counter {"));
-	CHECK(out && strstr(out, "comment \"shop/web: inbound list\"") && strstr(out, "caf\xc3\xa9/\xe6\x97\xa5\xe6\x9c\xac"));
+	CHECK(out && strstr(out, "chain in_shop_web_") && strstr(out, "chain in_shop.web {") &&
+	      strstr(out, "chain in_counter {"));
+	CHECK(out && strstr(out, "comment \"shop/web: inbound list\"") &&
+	      strstr(out, "caf\xc3\xa9/\xe6\x97\xa5\xe6\x9c\xac"));
 	CHECK(json && strstr(json, "\"chain\""));
 	free(out);
 	free(json);
 	/* What is listed can be read by nft again. */
-	CHECK_EQ(lab_run(&t.lab, "nft -s list table inet weir >/run/%s.nft && nft -c -f /run/%s.nft; r=$?; rm /run/%s.nft; exit $r",
-			 t.lab.prefix, t.lab.prefix, t.lab.prefix), 0);
+	CHECK_EQ(lab_run(&t.lab,
+			 "nft -s list table inet weir >/run/%s.nft && nft -c -f /run/%s.nft; r=$?; rm /run/%s.nft; "
+			 "exit $r",
+			 t.lab.prefix, t.lab.prefix, t.lab.prefix),
+		 0);
 	/* All of them were told apart, and are recognised after a restart. */
 	CHECK_EQ(nftlab_reopen(&t), 0);
 	CHECK_EQ(nft_generation(t.nft), 9);
@@ -389,8 +398,8 @@ static void test_overflow(void)
 	if (at)
 		in_list = strtoull(at + strlen(miss), NULL, 10);
 	free(out);
-	printf("# 70535 datagrams: %llu refused, %llu of them beyond the set, %u samples\n", (unsigned long long)in_list,
-	       (unsigned long long)t.unplaced, t.samples);
+	printf("# 70535 datagrams: %llu refused, %llu of them beyond the set, %u samples\n",
+	       (unsigned long long)in_list, (unsigned long long)t.unplaced, t.samples);
 	CHECK(in_list > 68000);
 	CHECK_EQ(nftlab_total(&t, VERDICT_BLOCK), in_list);
 	CHECK(t.unplaced > 0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What connections meet: a dry run counts exactly those that were made and hurts none; enforcement refuses exactly those,
- * at once, in a burst too; a rollback lets them through; what was established before lives through all of it; and
- * enforcement that nobody confirmed ends without anybody's help.
+ * What connections meet: a dry run counts exactly those that were made and hurts none; enforcement refuses exactly
+ * those, at once, in a burst too; a rollback lets them through; what was established before lives through all of
+ * it; and enforcement that nobody confirmed ends without anybody's help.
  */
 #include "config.h"
 
@@ -22,8 +22,8 @@ static const char *const groups[] = {"shop/web", "shop/db", "intruder"};
 
 #define POLICY(stage)                                                                                                  \
 	"weir: 1\npolicy:\n  shop/db:\n    stage: " stage "\n    inbound:\n"                                           \
-	"      - {from: shop/web, ports: [5432/tcp, 53/udp, echo-request/icmp, echo-request/icmpv6]}\n"               \
-	"  shop/web:\n    stage: " stage "\n    outbound:\n      - {to: world, ports: [443/tcp]}\n"                     \
+	"      - {from: shop/web, ports: [5432/tcp, 53/udp, echo-request/icmp, echo-request/icmpv6]}\n"                \
+	"  shop/web:\n    stage: " stage "\n    outbound:\n      - {to: world, ports: [443/tcp]}\n"                    \
 	"      - {to: host, ports: [53/udp]}\n    inbound:\n      - {from: world, ports: [80/tcp]}\n"
 
 static struct nftlab t;
@@ -71,13 +71,14 @@ static void test_dry_run(void)
 		CHECK_EQ(tcp(LAB_WORLD, WEB, v4, 5432), -ECONNREFUSED);
 		CHECK_EQ(tcp(LAB_HOST, WEB, v4, 80), 0);
 		CHECK_EQ(tcp(INTRUDER, WEB, v4, 80), 0);
-		CHECK_EQ(tcp(WEB, INTRUDER, v4, 22), -ECONNREFUSED); /* to a workload without a policy: nobody's business */
+		CHECK_EQ(tcp(WEB, INTRUDER, v4, 22),
+			 -ECONNREFUSED); /* to a workload without a policy: nobody's business */
 		CHECK_EQ(udp(INTRUDER, DB, v4, 53, 50), -ETIMEDOUT);
 	}
-	CHECK_EQ(lab_ping(&t.lab, INTRUDER, &db4, 1), 0);
-	CHECK_EQ(lab_ping(&t.lab, INTRUDER, &db4, 2), 0);
-	CHECK_EQ(lab_ping(&t.lab, INTRUDER, &db6, 3), 0);
-	CHECK_EQ(lab_ping(&t.lab, WEB, &db4, 4), 0);
+	CHECK_EQ(lab_icmp(&t.lab, INTRUDER, &db4, 8, 1), 0);
+	CHECK_EQ(lab_icmp(&t.lab, INTRUDER, &db4, 8, 2), 0);
+	CHECK_EQ(lab_icmp(&t.lab, INTRUDER, &db6, 128, 3), 0);
+	CHECK_EQ(lab_icmp(&t.lab, WEB, &db4, 8, 4), 0);
 	CHECK(nftlab_await(&t, VERDICT_WOULD_BLOCK, 2 * (7 + 1 + 1 + 1 + 1 + 1 + 1 + 1) + 3));
 	for (int v4 = 0; v4 < 2; v4++) {
 		CHECK_EQ(nftlab_count(&t, VERDICT_WOULD_BLOCK, INTRUDER, DB, v4, "5432/tcp"), 7);
@@ -143,7 +144,8 @@ static void test_burst(void)
 		for (int i = 0; i < 100; i++)
 			refused += tcp(INTRUDER, DB, v4, (uint16_t)(1000 + i)) == -ECONNREFUSED;
 		CHECK_EQ(refused, 100);
-		printf("# 100 refused connections, IPv%d: %.1f ms\n", v4 ? 4 : 6, (double)(time_mono_ns() - start) / 1e6);
+		printf("# 100 refused connections, IPv%d: %.1f ms\n", v4 ? 4 : 6,
+		       (double)(time_mono_ns() - start) / 1e6);
 		CHECK(time_mono_ns() - start < 5 * NS_PER_S);
 	}
 	CHECK(nftlab_await(&t, VERDICT_BLOCK, 400));

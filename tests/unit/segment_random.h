@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Random policies and connections for the model tests of segment/, and the naive reading of a policy that everything cleverer is
- * held against: walk all rules, ask each in turn.
+ * Random policies and connections for the model tests of segment/, and the naive reading of a policy that everything
+ * cleverer is held against: walk all rules, ask each in turn.
  */
 #ifndef WEIR_TESTS_SEGMENT_RANDOM_H
 #define WEIR_TESTS_SEGMENT_RANDOM_H
@@ -10,12 +10,15 @@
 #include "tests/tap.h"
 
 /* Few, so that they meet; the last ones try the quoting. */
-static const char *const rnd_groups[] = {"shop/web", "shop/db", "shop/lb", "blog/web", "a", "1234", "null", "it's", "a: b", "x #y",
-					 "-d", "[x]", "*", "\xe6\xb0\xb4/1", "true", "a,b", "&r", "%p", "'q'", "e=mc2"};
+static const char *const rnd_groups[] = {"shop/web", "shop/db", "shop/lb", "blog/web", "a",   "1234", "null",
+					 "it's",     "a: b",	"x #y",	   "-d",       "[x]", "*",    "\xe6\xb0\xb4/1",
+					 "true",     "a,b",	"&r",	   "%p",       "'q'", "e=mc2"};
 #define RND_GROUPS (sizeof(rnd_groups) / sizeof(rnd_groups[0]))
-static const char *const rnd_prefixes[] = {"10.0.0.0/8", "10.0.3.0/24", "10.0.3.7", "fd00::/8", "fd00::1", "0.0.0.0/0", "::/0"};
-static const char *const rnd_services[] = {"80/tcp", "443/tcp", "80-90/tcp", "8000-8100/tcp", "53/udp", "tcp", "any", "gre",
-					   "echo-request/icmp", "icmp", "echo-request/icmpv6", "85-8050/tcp", "1-65535/udp", "0-10/tcp"};
+static const char *const rnd_prefixes[] = {"10.0.0.0/8", "10.0.3.0/24", "10.0.3.7", "fd00::/8",
+					   "fd00::1",	 "0.0.0.0/0",	"::/0"};
+static const char *const rnd_services[] = {
+	"80/tcp", "443/tcp",	       "80-90/tcp", "8000-8100/tcp",	   "53/udp",	  "tcp",	 "any",
+	"gre",	  "echo-request/icmp", "icmp",	    "echo-request/icmpv6", "85-8050/tcp", "1-65535/udp", "0-10/tcp"};
 #define RND_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static inline unsigned rnd(uint64_t *seed, unsigned below)
@@ -87,7 +90,8 @@ struct rnd_conn {
 
 static inline void rnd_end(uint64_t *seed, struct eval_end *e, unsigned n_groups)
 {
-	static const char *const addrs[] = {"10.0.3.7", "10.0.3.8", "10.9.9.9", "192.0.2.1", "fd00::1", "fd00::2", "2001:db8::1"};
+	static const char *const addrs[] = {"10.0.3.7", "10.0.3.8", "10.9.9.9",	  "192.0.2.1",
+					    "fd00::1",	"fd00::2",  "2001:db8::1"};
 
 	CHECK_EQ(addr_parse(&e->addr, addrs[rnd(seed, RND_COUNT(addrs))]), 0);
 	switch (rnd(seed, 6)) {
@@ -107,8 +111,8 @@ static inline struct rnd_conn rnd_connection(uint64_t *seed, unsigned n_groups)
 	static const struct {
 		uint8_t proto;
 		uint16_t port;
-	} services[] = {{6, 80}, {6, 85}, {6, 443}, {6, 8050}, {6, 8100}, {6, 22}, {17, 53}, {17, 80}, {47, 0}, {1, 8}, {1, 0},
-			{58, 128}, {6, 0}, {17, 0}, {6, 65535}, {132, 80}};
+	} services[] = {{6, 80}, {6, 85}, {6, 443}, {6, 8050}, {6, 8100}, {6, 22}, {17, 53},   {17, 80},
+			{47, 0}, {1, 8},  {1, 0},   {58, 128}, {6, 0},	  {17, 0}, {6, 65535}, {132, 80}};
 	struct rnd_conn c;
 	unsigned s = rnd(seed, RND_COUNT(services));
 
@@ -157,11 +161,14 @@ static inline uint8_t naive_verdict(const struct policy *p, const struct rnd_con
 	if (!g)
 		return VERDICT_ALLOW;
 	for (size_t i = 0; i < (outside ? g->n_outbound : g->n_inbound); i++) {
-		if (naive_rule(outside ? &g->outbound[i] : &g->inbound[i], outside ? &c->dst : &c->src, c->proto, c->port))
+		if (naive_rule(outside ? &g->outbound[i] : &g->inbound[i], outside ? &c->dst : &c->src, c->proto,
+			       c->port))
 			return VERDICT_ALLOW;
 	}
 	*miss = true;
-	return g->stage == STAGE_ENFORCE ? VERDICT_BLOCK : g->stage == STAGE_DRY_RUN ? VERDICT_WOULD_BLOCK : VERDICT_ALLOW;
+	return g->stage == STAGE_ENFORCE   ? VERDICT_BLOCK
+	       : g->stage == STAGE_DRY_RUN ? VERDICT_WOULD_BLOCK
+					   : VERDICT_ALLOW;
 }
 
 #endif

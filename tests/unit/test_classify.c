@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Classification of conversations built here packet by packet: the application and how it is known, what is taken out of
- * the payload, when inspection ends, and that a guess by port is never passed off as something seen.
+ * Classification of conversations built here packet by packet: the application and how it is known, what is taken out
+ * of the payload, when inspection ends, and that a guess by port is never passed off as something seen.
  */
 #include "config.h"
 
@@ -25,7 +25,8 @@ struct talk {
 	size_t len;
 };
 
-static void talk_init(struct talk *t, uint8_t proto, const char *client, uint16_t cport, const char *server, uint16_t sport)
+static void talk_init(struct talk *t, uint8_t proto, const char *client, uint16_t cport, const char *server,
+		      uint16_t sport)
 {
 	memset(t, 0, sizeof(*t));
 	t->rec.proto = proto;

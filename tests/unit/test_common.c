@@ -72,6 +72,8 @@ static void test_service(void)
 	CHECK(service_contains(&s, PROTO_TCP, 8100));
 	CHECK(!service_contains(&s, PROTO_TCP, 8101));
 	CHECK(!service_contains(&s, PROTO_UDP, 8000));
+	CHECK(proto_is_housekeeping(PROTO_ICMP6, 135) && !proto_is_housekeeping(PROTO_ICMP6, 128) &&
+	      !proto_is_housekeeping(PROTO_ICMP, 135) && !proto_is_housekeeping(PROTO_ICMP6, 137));
 }
 
 static void test_time(void)

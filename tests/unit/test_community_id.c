@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Community IDs against the specification's own vectors: a handful here (from its README and baseline), all of them from
- * the corpus where that is present (a row a packet: protocol, source, port or type, destination, port or code, result).
+ * Community IDs against the specification's own vectors: a handful here (from its README and baseline), all of them
+ * from the corpus where that is present (a row a packet: protocol, source, port or type, destination, port or code,
+ * result).
  */
 #include "config.h"
 

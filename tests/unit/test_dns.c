@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The DNS reader: a real-looking answer with an alias and compression, and the ways in which bytes can lie: pointers that
- * loop or lead forwards, names without end, records that run past the message. Every prefix of a good message, and a
- * hundred thousand damaged ones, must be read without touching a byte outside (which the sanitizer build would tell).
+ * The DNS reader: a real-looking answer with an alias and compression, and the ways in which bytes can lie: pointers
+ * that loop or lead forwards, names without end, records that run past the message. Every prefix of a good message,
+ * and a hundred thousand damaged ones, must be read without touching a byte outside (which the sanitizer build would
+ * tell).
  */
 #include "config.h"
 

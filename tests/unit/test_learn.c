@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* segment/learn: what each kind of edge teaches, the bound against known values, widening, and the policy that comes out. */
+/* segment/learn: what each kind of edge teaches, the bound against known values, widening, and the policy that comes
+ * out. */
 #include "config.h"
 
 #include <errno.h>
@@ -31,8 +32,8 @@ static struct edge edge(const char *client, const char *server, uint8_t proto, u
 }
 
 /* Nobody answers: so many packets over so many seconds, seen in so many hours. */
-static struct edge silent(const char *client, const char *server, uint8_t proto, uint16_t port, uint64_t pkts, uint64_t seconds,
-			  unsigned hours)
+static struct edge silent(const char *client, const char *server, uint8_t proto, uint16_t port, uint64_t pkts,
+			  uint64_t seconds, unsigned hours)
 {
 	struct edge e = edge(client, server, proto, port, pkts);
 
@@ -122,7 +123,8 @@ static void test_bound(void)
 	CHECK(fabs(learn_upper_bound(0, 1000000, 0.95) - 2.995728e-6) < 1e-11);
 	/* At the bound, so few hits have exactly 5 % probability. */
 	for (uint64_t n = 2; n <= 512; n *= 2) {
-		for (uint64_t k = 0; k < n && (n <= 64 || k <= n / 2); k += 1 + n / 7) /* beyond, pow() above underflows */
+		for (uint64_t k = 0; k < n && (n <= 64 || k <= n / 2);
+		     k += 1 + n / 7) /* beyond, pow() above underflows */
 			CHECK(fabs(tail(k, n, learn_upper_bound(k, n, 0.95)) - 0.05) < 1e-8);
 	}
 	CHECK(learn_upper_bound(50000, 1000000000, 0.95) > 5e-5);
@@ -131,8 +133,10 @@ static void test_bound(void)
 
 static void test_readiness(void)
 {
-	struct edge e[] = {edge("a", "b", 6, 80, 100), edge("c", "b", 6, 81, 1), edge("b", "world", 6, 443, 99), silent("x", "b", 17, 514, 100, 86400, 24),
-			   silent("x", "b", 6, 22, 1, 1, 1), edge("world", "host", 6, 22, 9), edge("a", "host", 17, 53, 1)};
+	struct edge e[] = {edge("a", "b", 6, 80, 100),	     edge("c", "b", 6, 81, 1),
+			   edge("b", "world", 6, 443, 99),   silent("x", "b", 17, 514, 100, 86400, 24),
+			   silent("x", "b", 6, 22, 1, 1, 1), edge("world", "host", 6, 22, 9),
+			   edge("a", "host", 17, 53, 1)};
 	struct learn_readiness *r;
 	struct buf b = BUF_INIT;
 	size_t n;
@@ -154,7 +158,8 @@ static void test_readiness(void)
 	CHECK(fabs(r[1].p_unseen - 0.005) < 1e-12);
 	CHECK(fabs(tail(1, 200, r[1].p_unseen_upper) - 0.05) < 1e-8);
 	learn_readiness_format(&b, &r[1]);
-	CHECK_STR(b.data, "200 flows on 3 edges, 1 of them seen once: the next flow takes a new edge with a probability below 2.3 % (95 % sure); "
+	CHECK_STR(b.data, "200 flows on 3 edges, 1 of them seen once: the next flow takes a new edge with a "
+			  "probability below 2.3 % (95 % sure); "
 			  "3 of 168 hours of the week seen; 1 one-way edge waits for you to decide");
 	buf_fini(&b);
 	free(r);
@@ -162,9 +167,12 @@ static void test_readiness(void)
 
 static void test_policy(void)
 {
-	struct edge e[] = {edge("shop/lb", "shop/web", 6, 443, 3), edge("world", "shop/web", 6, 80, 1), edge("shop/lb", "shop/web", 6, 80, 1204),
-			   edge("shop/web", "world", 6, 443, 20), edge("shop/web", "world", 17, 53, 20), silent("shop/web", "shop/log", 17, 514, 1200, 86400, 24),
-			   silent("evil", "shop/db", 6, 22, 1, 1, 1), edge("evil\nx", "shop/web", 6, 1, 5), edge("shop/web", "host", 1, 8, 2)};
+	struct edge e[] = {
+		edge("shop/lb", "shop/web", 6, 443, 3),	   edge("world", "shop/web", 6, 80, 1),
+		edge("shop/lb", "shop/web", 6, 80, 1204),  edge("shop/web", "world", 6, 443, 20),
+		edge("shop/web", "world", 17, 53, 20),	   silent("shop/web", "shop/log", 17, 514, 1200, 86400, 24),
+		silent("evil", "shop/db", 6, 22, 1, 1, 1), edge("evil\nx", "shop/web", 6, 1, 5),
+		edge("shop/web", "host", 1, 8, 2)};
 	struct policy *p;
 	struct policy_errors errors;
 	struct buf b = BUF_INIT;
@@ -176,7 +184,9 @@ static void test_policy(void)
 	strcpy(e[3].agg.peer[1].name, "api.example.com");
 	CHECK_EQ(learn_policy(&p, e, sizeof(e) / sizeof(e[0])), 0);
 	CHECK_EQ(policy_emit(&b, p, NULL), 0);
-	CHECK_STR(b.data, "weir: 1\n"
+	CHECK_STR(
+		b.data,
+		"weir: 1\n"
 		"policy:\n"
 		"  # no flow that teaches yet\n"
 		"  shop/db:\n"
@@ -188,9 +198,11 @@ static void test_policy(void)
 		"    stage: observe\n"
 		"    inbound: []\n"
 		"      # For you to decide (take out the \"# \", and a [] above, to allow):\n"
-		"      # - {from: shop/web, ports: [514/udp]}  # seen 1,200 times (1,200 packets, never answered), last 2026-11-22\n"
+		"      # - {from: shop/web, ports: [514/udp]}  # seen 1,200 times (1,200 packets, never answered), "
+		"last 2026-11-22\n"
 		"    outbound: []\n"
-		"  # 1250 flows on 6 edges, 1 of them seen once: the next flow takes a new edge with a probability below 0.38 % (95 % sure); "
+		"  # 1250 flows on 6 edges, 1 of them seen once: the next flow takes a new edge with a probability "
+		"below 0.38 % (95 % sure); "
 		"2 of 168 hours of the week seen\n"
 		"  shop/web:\n"
 		"    stage: observe\n"
@@ -238,7 +250,8 @@ static void test_widening(void)
 	CHECK_EQ(w[2].range.lo, 49152);
 	CHECK_EQ(w[2].range.hi, 65535);
 	CHECK_EQ(policy_find_group(p, "ftp")->inbound[0].n_services, 2);
-	CHECK(strstr(policy_find_group(p, "ftp")->inbound[0].comment, "; widened: 40 ports seen became 32768-60999/tcp"));
+	CHECK(strstr(policy_find_group(p, "ftp")->inbound[0].comment,
+		     "; widened: 40 ports seen became 32768-60999/tcp"));
 	CHECK_EQ(policy_find_group(p, "few")->inbound[0].n_services, 16);
 	CHECK_EQ(policy_find_group(p, "low")->inbound[0].n_services, 30);
 	policy_free(p);
@@ -274,8 +287,9 @@ static void test_model(uint64_t seed)
 		size_t n = 1 + tap_random(&seed) % 40;
 
 		for (size_t i = 0; i < n; i++) {
-			e[i] = edge(groups[tap_random(&seed) % 6], groups[tap_random(&seed) % 6], tap_random(&seed) % 2 ? 6 : 17,
-				    (uint16_t)(tap_random(&seed) % 30), 1 + tap_random(&seed) % 9);
+			e[i] = edge(groups[tap_random(&seed) % 6], groups[tap_random(&seed) % 6],
+				    tap_random(&seed) % 2 ? 6 : 17, (uint16_t)(tap_random(&seed) % 30),
+				    1 + tap_random(&seed) % 9);
 			if (tap_random(&seed) % 3 == 0)
 				e[i].agg.teaching = 0;
 		}
@@ -293,7 +307,8 @@ static void test_model(uint64_t seed)
 
 			for (size_t i = 0; i < n; i++)
 				taught = taught || (e[i].agg.teaching && strcmp(e[i].key.client, src.group) == 0 &&
-						    strcmp(e[i].key.server, dst.group) == 0 && e[i].key.proto == proto && e[i].key.port == port);
+						    strcmp(e[i].key.server, dst.group) == 0 &&
+						    e[i].key.proto == proto && e[i].key.port == port);
 			eval(&r, &rs, &src, &dst, proto, port);
 			CHECK(r.group < 0 || (r.rule != NULL) == taught);
 			CHECK(!taught || r.group >= 0 || k % 6 > 3);
@@ -307,7 +322,8 @@ static void test_model(uint64_t seed)
 /* Learn the first part, replay the rest. */
 static void test_backtest(void)
 {
-	struct edge first[] = {edge("a", "b", 6, 80, 100)}, rest[] = {edge("a", "b", 6, 80, 50), edge("a", "b", 6, 81, 2), edge("a", "c", 6, 81, 2)};
+	struct edge first[] = {edge("a", "b", 6, 80, 100)},
+		    rest[] = {edge("a", "b", 6, 80, 50), edge("a", "b", 6, 81, 2), edge("a", "c", 6, 81, 2)};
 	const struct replay_miss *m;
 	struct ruleset rs;
 	struct replay *r;

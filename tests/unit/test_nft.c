@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The table without a kernel: names, userdata and answers by decoding what was encoded; the built table by walking it; the
- * check for dry run by breaking what it must notice. The difference is tested on the kernel itself, in tests/netns.
+ * The table without a kernel: names, userdata and answers by decoding what was encoded; the built table by walking
+ * it; the check for dry run by breaking what it must notice. The difference is tested on the kernel itself, in
+ * tests/netns.
  */
 #include "config.h"
 
@@ -36,7 +37,8 @@ static void test_names(void)
 	for (size_t i = 0; i < sizeof(lossy) / sizeof(lossy[0]); i++) {
 		nft_name_base(base, lossy[i], true);
 		CHECK(strlen(base) > 9 && base[strlen(base) - 9] == '_');
-		CHECK(strspn(base, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == strlen(base));
+		CHECK(strspn(base, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") ==
+		      strlen(base));
 	}
 	memset(longest, 'x', sizeof(longest));
 	longest[sizeof(longest) - 1] = '\0';
@@ -57,17 +59,24 @@ static void test_comments(void)
 	CHECK_STR(tight, "123456789");
 	nft_name_comment(tight, sizeof(tight), "1234567890");
 	CHECK_STR(tight, "123456...");
-	nft_name_comment(tight, sizeof(tight), "12345\xc3\xa9\xc3\xa9\xc3\xa9"); /* cut before a character, not inside */
+	nft_name_comment(tight, sizeof(tight),
+			 "12345\xc3\xa9\xc3\xa9\xc3\xa9"); /* cut before a character, not inside */
 	CHECK_STR(tight, "12345...");
-	nft_name_comment(out, sizeof(out), "\xed\xa0\x80 \xc0\xaf \xf4\x90\x80\x80"); /* surrogate, overlong, too high */
+	nft_name_comment(out, sizeof(out),
+			 "\xed\xa0\x80 \xc0\xaf \xf4\x90\x80\x80"); /* surrogate, overlong, too high */
 	CHECK_STR(out, "??? ?? ????");
 }
 
 static void test_notes(void)
 {
-	struct nft_note n = {.list = NFT_LIST_OUT, .stage = STAGE_ENFORCE, .tag = NFT_TAG_ABOUT, .id = 0xdeadbeef,
-			     .hash = 0x0123456789abcdefull, .has_about = true,
-			     .about = {.generation = UINT64_MAX, .layout = 3, .armed = NFT_ARMED_UNTIL, .deadline_ns = 77}};
+	struct nft_note n = {
+		.list = NFT_LIST_OUT,
+		.stage = STAGE_ENFORCE,
+		.tag = NFT_TAG_ABOUT,
+		.id = 0xdeadbeef,
+		.hash = 0x0123456789abcdefull,
+		.has_about = true,
+		.about = {.generation = UINT64_MAX, .layout = 3, .armed = NFT_ARMED_UNTIL, .deadline_ns = 77}};
 	struct nft_note back;
 	uint8_t data[NFT_USERDATA_LEN];
 	uint64_t rnd = tap_seed();
@@ -79,8 +88,10 @@ static void test_notes(void)
 	CHECK(len <= NFT_USERDATA_LEN);
 	CHECK(nft_note_decode(&back, 0, data, len));
 	CHECK_STR(back.group, n.group);
-	CHECK(back.hash == n.hash && back.id == n.id && back.tag == n.tag && back.list == n.list && back.stage == n.stage);
-	CHECK(back.about.generation == UINT64_MAX && back.about.deadline_ns == 77 && back.about.armed == NFT_ARMED_UNTIL);
+	CHECK(back.hash == n.hash && back.id == n.id && back.tag == n.tag && back.list == n.list &&
+	      back.stage == n.stage);
+	CHECK(back.about.generation == UINT64_MAX && back.about.deadline_ns == 77 &&
+	      back.about.armed == NFT_ARMED_UNTIL);
 	CHECK(strncmp(back.comment, "cccccccc", 8) == 0 && strcmp(back.comment + strlen(back.comment) - 3, "...") == 0);
 	/* Other people's userdata, cut and garbled: no, or at least no overrun. */
 	CHECK(!nft_note_decode(&back, 0, "\0\4foo", 6));
@@ -125,7 +136,8 @@ static void test_port_sets(void)
 			unsigned hi = at + (unsigned)(tap_random(&rnd) % 3 ? 0 : tap_random(&rnd) % 30000);
 
 			s[n++] = (struct service){(uint16_t)at, (uint16_t)(hi > 65535 ? 65535 : hi), PROTO_TCP};
-			at = hi + 1 + (unsigned)(tap_random(&rnd) % 2 ? 0 : tap_random(&rnd) % 9000); /* often they touch */
+			at = hi + 1 +
+			     (unsigned)(tap_random(&rnd) % 2 ? 0 : tap_random(&rnd) % 9000); /* often they touch */
 		}
 		CHECK_EQ(nft_anon_ports(&set, s, n), 0);
 		for (unsigned port = 0; port <= 65535; port += port % 97 ? 1 : 7) {
@@ -152,7 +164,8 @@ static uint16_t checksum(uint32_t sum, const uint8_t *p, size_t len)
 
 static void test_answers_v4(void)
 {
-	uint8_t udp[28] = {0x45, 0, 0, 100, 0, 1, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0x30, 0x39, 0, 53, 0, 80};
+	uint8_t udp[28] = {0x45, 0, 0, 100, 0, 1, 0x40, 0,    64,   17, 0,  0, 10,
+			   0,	 0, 1, 10,  0, 0, 2,	0x30, 0x39, 0,	53, 0, 80};
 	uint8_t tcp[40] = {0x45, 0, 0, 40, 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
 			   0x30, 0x39, 0, 80, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0x50, 0x02};
 	uint8_t out[NFT_ANSWER_MAX];
@@ -243,9 +256,15 @@ static void world_init(struct world *w, uint8_t stage)
 	w->groups[0].stage = STAGE_OBSERVE;
 	w->groups[1].stage = stage;
 	w->groups[2].stage = STAGE_DRY_RUN;
-	w->rules[0] = (struct rule){.id = 1, .group = 1, .inbound = true, .peer_kind = RULE_PEER_GROUP, .peer_group = "a",
-				    .services = svc, .n_services = 4};
-	w->rules[1] = (struct rule){.id = 2, .group = 1, .peer_kind = RULE_PEER_WORLD, .services = svc, .n_services = 1};
+	w->rules[0] = (struct rule){.id = 1,
+				    .group = 1,
+				    .inbound = true,
+				    .peer_kind = RULE_PEER_GROUP,
+				    .peer_group = "a",
+				    .services = svc,
+				    .n_services = 4};
+	w->rules[1] =
+		(struct rule){.id = 2, .group = 1, .peer_kind = RULE_PEER_WORLD, .services = svc, .n_services = 1};
 	w->rules[2] = (struct rule){.id = 3, .group = 2, .inbound = true, .peer_kind = RULE_PEER_ANY, .services = svc,
 				    .n_services = 4};
 	CHECK_EQ(nft_roles_build(&w->roles, &w->rs), 0);
@@ -269,7 +288,8 @@ static void test_build(void)
 	b_slash = nft_roles_find(&w.roles, "b/c");
 	b_under = nft_roles_find(&w.roles, "b_c");
 	CHECK(b_slash && b_under && strcmp(b_slash->base, b_under->base) != 0);
-	CHECK(nft_roles_find(&w.roles, "a") && nft_roles_find(&w.roles, "a")->peer && !nft_roles_find(&w.roles, "a")->listed);
+	CHECK(nft_roles_find(&w.roles, "a") && nft_roles_find(&w.roles, "a")->peer &&
+	      !nft_roles_find(&w.roles, "a")->listed);
 	CHECK(nft_model_find_set(&w.m, "a_4") && nft_model_find_set(&w.m, "a_6"));
 	CHECK(!nft_model_find_chain(&w.m, "in_a")); /* at observe it has no lists */
 	snprintf(name, sizeof(name), "in_%s", b_slash->base);
@@ -300,7 +320,8 @@ static void test_check(void)
 		else if (how == 1)
 			nft_reject(&b, false);
 		else
-			nft_verdict(&b, how == 4 ? NFT_JUMP : NFT_GOTO, how == 4 ? "refuse" : "block"); /* without armed */
+			nft_verdict(&b, how == 4 ? NFT_JUMP : NFT_GOTO,
+				    how == 4 ? "refuse" : "block"); /* without armed */
 		CHECK_EQ(nft_rule_finish(&b, 0, NFT_TAG_NONE, ""), 0);
 		error[0] = '\0';
 		CHECK_EQ(nft_check(&w.m, error, sizeof(error)), -EPROTO);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* segment/policy: the document is read, every slip is told with its place and a way out, and what is written reads back. */
+/* segment/policy: the document is read, every slip is told with its place and a way out, and what is written reads
+ * back. */
 #include "config.h"
 
 #include <errno.h>
@@ -125,9 +126,11 @@ static void test_bad(void)
 					  strstr(errors.e[k].text, bad[i].words) && !errors.e[k].warning);
 		CHECK(found);
 		if (!found) {
-			fprintf(stderr, "# document %zu, wanted %u:%u %s:\n%s", i, bad[i].line, bad[i].column, bad[i].words, bad[i].text);
+			fprintf(stderr, "# document %zu, wanted %u:%u %s:\n%s", i, bad[i].line, bad[i].column,
+				bad[i].words, bad[i].text);
 			for (size_t k = 0; k < errors.n && k < POLICY_ERRORS_MAX; k++)
-				fprintf(stderr, "#   %u:%u %s\n", errors.e[k].line, errors.e[k].column, errors.e[k].text);
+				fprintf(stderr, "#   %u:%u %s\n", errors.e[k].line, errors.e[k].column,
+					errors.e[k].text);
 		}
 		policy_free(p);
 	}
@@ -137,8 +140,12 @@ static void test_bad(void)
 static void test_good(void)
 {
 	static const char *const good[] = {
-		"weir: 1\n", "{weir: 1}", "\xef\xbb\xbfweir: 1\r\npolicy:\r\n  a: {}\r\n", "---\nweir: 1\npolicy:\n...\n",
-		"weir: '1'\ngroups:\npolicy: {a: {inbound: , outbound: }}\n", "weir: 1\ngroups: {a: {}, b: , c: [{image: x}, {name: y}]}\n",
+		"weir: 1\n",
+		"{weir: 1}",
+		"\xef\xbb\xbfweir: 1\r\npolicy:\r\n  a: {}\r\n",
+		"---\nweir: 1\npolicy:\n...\n",
+		"weir: '1'\ngroups:\npolicy: {a: {inbound: , outbound: }}\n",
+		"weir: 1\ngroups: {a: {}, b: , c: [{image: x}, {name: y}]}\n",
 		"weir: 1\npolicy:\n  ? a\n  : {inbound: [{from: any, ports: any}]}\n",
 		"weir: 1\npolicy:\n  \"a\\x20b\": {inbound: [{from: [a, 'fd00::/8', world], ports: icmp}]}\n",
 		"weir: 1\npolicy:\n  a:\n    inbound:\n    - from: b\n      ports:\n      - 80/tcp\n",
@@ -175,8 +182,10 @@ static void test_many(void)
 static void test_warnings(void)
 {
 	static const char *const seen[] = {"shop/web", "shop/db"};
-	static const char text[] = "weir: 1\npolicy:\n  a:\n    stage: enforce\n    inbound:\n      - {from: [shop/wbe, a, shop/db], ports: [80/tcp]}\n"
-				   "      - {from: shop/wbe, ports: [81/tcp]}\n    outbound:\n      - {to: b, ports: any}\n";
+	static const char text[] =
+		"weir: 1\npolicy:\n  a:\n    stage: enforce\n    inbound:\n      - {from: [shop/wbe, a, shop/db], "
+		"ports: [80/tcp]}\n"
+		"      - {from: shop/wbe, ports: [81/tcp]}\n    outbound:\n      - {to: b, ports: any}\n";
 	struct policy_errors errors;
 	struct policy *p = NULL;
 
@@ -185,7 +194,8 @@ static void test_warnings(void)
 	CHECK(strstr(errors.e[0].text, "Write {from: a, ...} under inbound of b"));
 	policy_check_seen(p, seen, 2, &errors);
 	CHECK_EQ(errors.n, 3);
-	CHECK_STR(errors.e[1].text, "no group \"shop/wbe\" is described here or was ever seen: did you mean \"shop/web\"?");
+	CHECK_STR(errors.e[1].text,
+		  "no group \"shop/wbe\" is described here or was ever seen: did you mean \"shop/web\"?");
 	CHECK_STR(errors.e[2].text, "no group \"b\" is described here or was ever seen; if it is to come, all is well");
 	CHECK(!errors.fatal);
 	policy_free(p);
@@ -224,25 +234,38 @@ static bool matches(const char *selector, const struct workload *w)
 
 static void test_selectors(void)
 {
-	static struct workload w = {.name = "shop-web-1", .group = "shop/web", .image = "docker.io/library/nginx:1.25@sha256:abc", .project = "shop",
-				    .service = "web", .labels = "a=1\nteam=pay ments\nz="};
-	static struct workload pod = {.name = "k8s", .group = "prod/pay", .pod = "pay-7d4b9c-x2z", .pod_namespace = "prod", .image = "reg:5000/x/y:2"};
+	static struct workload w = {.name = "shop-web-1",
+				    .group = "shop/web",
+				    .image = "docker.io/library/nginx:1.25@sha256:abc",
+				    .project = "shop",
+				    .service = "web",
+				    .labels = "a=1\nteam=pay ments\nz="};
+	static struct workload pod = {.name = "k8s",
+				      .group = "prod/pay",
+				      .pod = "pay-7d4b9c-x2z",
+				      .pod_namespace = "prod",
+				      .image = "reg:5000/x/y:2"};
 	struct policy_selector s;
 
 	CHECK(matches("{compose: {project: shop, service: web}}", &w));
 	CHECK(matches("{compose: {service: 'w*b'}}", &w));
 	CHECK(!matches("{compose: {project: shop, service: we}}", &w));
-	CHECK(matches("{image: nginx}", &w) && matches("{image: 'nginx:1.25'}", &w) && matches("{image: 'nginx:1.*'}", &w));
+	CHECK(matches("{image: nginx}", &w) && matches("{image: 'nginx:1.25'}", &w) &&
+	      matches("{image: 'nginx:1.*'}", &w));
 	CHECK(matches("{image: library/nginx}", &w) && matches("{image: '*@sha256:abc'}", &w));
-	CHECK(!matches("{image: 'nginx:1.2'}", &w) && !matches("{image: evil/nginx}", &w) && !matches("{image: ngin}", &w));
-	CHECK(matches("{image: 'reg:5000/x/y'}", &pod) && matches("{image: 'reg:5000/*:2'}", &pod) && !matches("{image: y}", &pod));
+	CHECK(!matches("{image: 'nginx:1.2'}", &w) && !matches("{image: evil/nginx}", &w) &&
+	      !matches("{image: ngin}", &w));
+	CHECK(matches("{image: 'reg:5000/x/y'}", &pod) && matches("{image: 'reg:5000/*:2'}", &pod) &&
+	      !matches("{image: y}", &pod));
 	CHECK(matches("{name: 'shop-*-1'}", &w) && matches("{name: '*'}", &w) && !matches("{name: shop}", &w));
 	CHECK(matches("{label: team=pay ments}", &w) && matches("{label: 'team=*'}", &w) && matches("{label: z=}", &w));
 	CHECK(!matches("{label: team=pay}", &w) && !matches("{label: eam=pay ments}", &w));
 	CHECK(matches("{image: nginx, name: 'shop-*'}", &w) && !matches("{image: nginx, name: x}", &w));
 	CHECK(matches("[{image: x}, {name: shop-web-1}]", &w));
-	CHECK(matches("{kubernetes: {namespace: prod, owner: pay}}", &pod) && !matches("{kubernetes: {namespace: dev, owner: pay}}", &pod));
-	CHECK(!matches("{kubernetes: {owner: pa}}", &pod) && !matches("{kubernetes: {namespace: '*'}}", &(struct workload){.name = "x", .group = "y"}));
+	CHECK(matches("{kubernetes: {namespace: prod, owner: pay}}", &pod) &&
+	      !matches("{kubernetes: {namespace: dev, owner: pay}}", &pod));
+	CHECK(!matches("{kubernetes: {owner: pa}}", &pod) &&
+	      !matches("{kubernetes: {namespace: '*'}}", &(struct workload){.name = "x", .group = "y"}));
 	policy_selector_of(&s, &w);
 	CHECK(strcmp(s.service, "web") == 0 && policy_selector_match(&s, &w) && !policy_selector_match(&s, &pod));
 	policy_selector_of(&s, &pod);

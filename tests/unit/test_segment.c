@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * segment/: compile, eval, explain, diff and replay. By example, and at random against the naive reading of the document.
+ * segment/: compile, eval, explain, diff and replay. By example, and at random against the naive reading of the
+ * document.
  */
 #include "config.h"
 
@@ -48,15 +49,18 @@ static bool same_policy(const struct policy *a, const struct policy *b)
 	for (size_t i = 0; i < a->n_groups; i++) {
 		const struct policy_group *g = &a->groups[i], *h = policy_find_group(b, g->name);
 
-		if (!h || g->has_policy != h->has_policy || (g->has_policy && g->stage != h->stage) || g->n_inbound != h->n_inbound ||
-		    g->n_outbound != h->n_outbound || g->n_selectors != h->n_selectors)
+		if (!h || g->has_policy != h->has_policy || (g->has_policy && g->stage != h->stage) ||
+		    g->n_inbound != h->n_inbound || g->n_outbound != h->n_outbound || g->n_selectors != h->n_selectors)
 			return false;
 		for (size_t k = 0; k < g->n_inbound + g->n_outbound; k++) {
-			const struct policy_rule *r = k < g->n_inbound ? &g->inbound[k] : &g->outbound[k - g->n_inbound];
-			const struct policy_rule *s = k < g->n_inbound ? &h->inbound[k] : &h->outbound[k - g->n_inbound];
+			const struct policy_rule *r =
+				k < g->n_inbound ? &g->inbound[k] : &g->outbound[k - g->n_inbound];
+			const struct policy_rule *s =
+				k < g->n_inbound ? &h->inbound[k] : &h->outbound[k - g->n_inbound];
 			char p[GROUP_STRLEN], q[GROUP_STRLEN];
 
-			if (strcmp(policy_peer_format(r, p), policy_peer_format(s, q)) != 0 || r->n_services != s->n_services ||
+			if (strcmp(policy_peer_format(r, p), policy_peer_format(s, q)) != 0 ||
+			    r->n_services != s->n_services ||
 			    !service_set_equal(r->services, r->n_services, s->services, s->n_services))
 				return false;
 		}
@@ -138,7 +142,8 @@ static void test_edit_works(uint64_t seed)
 			tried++;
 			eval_nearest(&why, &rs, &r, &c.src, &c.dst, c.proto, c.port);
 			eval_edit(&line, &extends, &r, &why, &c.src, &c.dst, c.proto, c.port);
-			buf_printf(&text, "weir: 1\npolicy:\n  x:\n    %s:\n      %s\n", r.inbound ? "inbound" : "outbound", line.data);
+			buf_printf(&text, "weir: 1\npolicy:\n  x:\n    %s:\n      %s\n",
+				   r.inbound ? "inbound" : "outbound", line.data);
 			edit = parse(text.data);
 			rule = r.inbound ? &edit->groups[0].inbound[0] : &edit->groups[0].outbound[0];
 			CHECK_EQ(rule->n_services, 1);
@@ -160,10 +165,13 @@ static void test_edit_works(uint64_t seed)
 
 static void test_compile(void)
 {
-	struct ruleset rs = compile("weir: 1\npolicy:\n  b: {inbound: [{from: z, ports: [80/tcp]}, {from: a, ports: [1-10/tcp, 5-20/tcp]}]}\n"
-				    "  a:\n    stage: enforce\n    outbound: [{to: b, ports: any}]\n    inbound:\n"
-				    "      - {from: [world, z], ports: [443/tcp]}\n      - {from: z, ports: [80/tcp, 443/tcp]}\n");
-	struct ruleset again = compile("weir: 1\npolicy:\n  a:\n    inbound:\n      - {from: z, ports: [443/tcp, 80/tcp]}\n");
+	struct ruleset rs =
+		compile("weir: 1\npolicy:\n  b: {inbound: [{from: z, ports: [80/tcp]}, {from: a, ports: [1-10/tcp, "
+			"5-20/tcp]}]}\n"
+			"  a:\n    stage: enforce\n    outbound: [{to: b, ports: any}]\n    inbound:\n"
+			"      - {from: [world, z], ports: [443/tcp]}\n      - {from: z, ports: [80/tcp, 443/tcp]}\n");
+	struct ruleset again =
+		compile("weir: 1\npolicy:\n  a:\n    inbound:\n      - {from: z, ports: [443/tcp, 80/tcp]}\n");
 	struct buf b = BUF_INIT;
 
 	CHECK_EQ(rs.n_groups, 2);
@@ -187,13 +195,14 @@ static void test_compile(void)
 	ruleset_fini(&again);
 }
 
-static const char shop[] = "weir: 1\npolicy:\n  shop/db:\n    stage: dry-run\n    inbound:\n"
-			   "      - {from: shop/web, ports: [3306/tcp]}\n      - {from: world, ports: [443/tcp]}\n"
-			   "  shop/web:\n    stage: enforce\n    inbound: []\n    outbound:\n      - {to: world, ports: [443/tcp]}\n"
-			   "  shop/new:\n    inbound: [{from: 10.0.3.0/24, ports: [80/tcp]}]\n";
+static const char shop[] =
+	"weir: 1\npolicy:\n  shop/db:\n    stage: dry-run\n    inbound:\n"
+	"      - {from: shop/web, ports: [3306/tcp]}\n      - {from: world, ports: [443/tcp]}\n"
+	"  shop/web:\n    stage: enforce\n    inbound: []\n    outbound:\n      - {to: world, ports: [443/tcp]}\n"
+	"  shop/new:\n    inbound: [{from: 10.0.3.0/24, ports: [80/tcp]}]\n";
 
-static void check_explain(const struct ruleset *rs, struct eval_end src, struct eval_end dst, uint8_t proto, uint16_t port,
-			  const struct eval_names *names, const char *want)
+static void check_explain(const struct ruleset *rs, struct eval_end src, struct eval_end dst, uint8_t proto,
+			  uint16_t port, const struct eval_names *names, const char *want)
 {
 	struct buf b = BUF_INIT;
 
@@ -205,42 +214,74 @@ static void check_explain(const struct ruleset *rs, struct eval_end src, struct 
 static void test_explain(void)
 {
 	static const struct eval_names names = {"shop-web-1", "shop-db-1", 3, 1};
-	struct eval_end web = end("10.0.3.7", "shop/web"), db = end("10.0.3.9", "shop/db"), out = end("203.0.113.7", "world");
-	struct ruleset rs = compile(shop), none = compile("weir: 1\n");
+	struct eval_end web = end("10.0.3.7", "shop/web"), db = end("10.0.3.9", "shop/db"),
+			out = end("203.0.113.7", "world");
+	struct ruleset rs = compile(shop);
 
 	rs.generation = 7;
-	check_explain(&rs, web, db, 6, 3306, &names, "shop-web-1 (shop/web, 10.0.3.7) to shop-db-1 (shop/db, 10.0.3.9), 3306/tcp: "
-		      "allowed: rule of shop/db, inbound (dry-run, generation 7), line 6: {from: shop/web, ports: [3306/tcp]}.\n");
-	check_explain(&rs, web, db, 6, 5432, &names, "shop-web-1 (shop/web, 10.0.3.7) to shop-db-1 (shop/db, 10.0.3.9), 5432/tcp: "
-		      "would be blocked: no inbound rule of shop/db allows it (dry-run, generation 7); at enforce it is blocked.\n"
-		      "Nearest rule: line 6: {from: shop/web, ports: [3306/tcp]}: the right peer, but another port: 3306/tcp, not 5432/tcp.\n"
+	check_explain(&rs, web, db, 6, 3306, &names,
+		      "shop-web-1 (shop/web, 10.0.3.7) to shop-db-1 (shop/db, 10.0.3.9), 3306/tcp: "
+		      "allowed: rule of shop/db, inbound (dry-run, generation 7), line 6: {from: shop/web, ports: "
+		      "[3306/tcp]}.\n");
+	check_explain(&rs, web, db, 6, 5432, &names,
+		      "shop-web-1 (shop/web, 10.0.3.7) to shop-db-1 (shop/db, 10.0.3.9), 5432/tcp: "
+		      "would be blocked: no inbound rule of shop/db allows it (dry-run, generation 7); at enforce it "
+		      "is blocked.\n"
+		      "Nearest rule: line 6: {from: shop/web, ports: [3306/tcp]}: the right peer, but another port: "
+		      "3306/tcp, not 5432/tcp.\n"
 		      "To allow it, add under policy: shop/db: inbound:\n      - {from: shop/web, ports: [5432/tcp]}\n"
 		      "or add 5432/tcp to the ports of line 6.\n"
-		      "That would also allow it from 2 other members of shop/web, and for whoever joins shop/web or shop/db later.\n");
-	check_explain(&rs, end("10.0.3.66", "intruder"), db, 6, 3306, NULL, "10.0.3.66 (intruder) to 10.0.3.9 (shop/db), 3306/tcp: "
-		      "would be blocked: no inbound rule of shop/db allows it (dry-run, generation 7); at enforce it is blocked.\n"
-		      "Nearest rule: line 6: {from: shop/web, ports: [3306/tcp]}: the right service, but from shop/web, not intruder.\n"
+		      "That would also allow it from 2 other members of shop/web, and for whoever joins shop/web or "
+		      "shop/db later.\n");
+	check_explain(&rs, end("10.0.3.66", "intruder"), db, 6, 3306, NULL,
+		      "10.0.3.66 (intruder) to 10.0.3.9 (shop/db), 3306/tcp: "
+		      "would be blocked: no inbound rule of shop/db allows it (dry-run, generation 7); at enforce it "
+		      "is blocked.\n"
+		      "Nearest rule: line 6: {from: shop/web, ports: [3306/tcp]}: the right service, but from "
+		      "shop/web, not intruder.\n"
 		      "To allow it, add under policy: shop/db: inbound:\n      - {from: intruder, ports: [3306/tcp]}\n"
-		      "That would also allow it from every other member of intruder, towards every other member of shop/db, and for whoever "
+		      "That would also allow it from every other member of intruder, towards every other member of "
+		      "shop/db, and for whoever "
 		      "joins intruder or shop/db later.\n");
-	check_explain(&rs, web, out, 6, 80, &(struct eval_names){"shop-web-1", NULL, 1, 0}, "shop-web-1 (shop/web, 10.0.3.7) to 203.0.113.7 (world), "
+	check_explain(&rs, web, out, 6, 80, &(struct eval_names){"shop-web-1", NULL, 1, 0},
+		      "shop-web-1 (shop/web, 10.0.3.7) to 203.0.113.7 (world), "
 		      "80/tcp: blocked: no outbound rule of shop/web allows it (enforce, generation 7).\n"
-		      "Nearest rule: line 12: {to: world, ports: [443/tcp]}: the right peer, but another port: 443/tcp, not 80/tcp.\n"
+		      "Nearest rule: line 12: {to: world, ports: [443/tcp]}: the right peer, but another port: "
+		      "443/tcp, not 80/tcp.\n"
 		      "To allow it, add under policy: shop/web: outbound:\n      - {to: 203.0.113.7, ports: [80/tcp]}\n"
 		      "That would also allow it for nobody else now, but for whoever joins shop/web later.\n"
-		      "Wider: {to: world, ...} in its place would allow every address that is no workload and not the host.\n");
-	check_explain(&rs, db, web, 1, 8, NULL, "10.0.3.9 (shop/db) to 10.0.3.7 (shop/web), echo-request/icmp: blocked: no inbound rule of shop/web "
-		      "allows it (enforce, generation 7).\nNearest rule: none, the inbound list is empty.\n"
-		      "To allow it, add under policy: shop/web: inbound:\n      - {from: shop/db, ports: [echo-request/icmp]}\n"
-		      "That would also allow it from every other member of shop/db, towards every other member of shop/web, and for whoever "
-		      "joins shop/db or shop/web later.\n");
-	check_explain(&rs, web, end("10.0.3.1", "intruder"), 6, 80, NULL, "10.0.3.7 (shop/web) to 10.0.3.1 (intruder), 80/tcp: allowed: intruder "
+		      "Wider: {to: world, ...} in its place would allow every address that is no workload and not the "
+		      "host.\n");
+	check_explain(
+		&rs, db, web, 1, 8, NULL,
+		"10.0.3.9 (shop/db) to 10.0.3.7 (shop/web), echo-request/icmp: blocked: no inbound rule of shop/web "
+		"allows it (enforce, generation 7).\nNearest rule: none, the inbound list is empty.\n"
+		"To allow it, add under policy: shop/web: inbound:\n      - {from: shop/db, ports: "
+		"[echo-request/icmp]}\n"
+		"That would also allow it from every other member of shop/db, towards every other member of shop/web, "
+		"and for whoever "
+		"joins shop/db or shop/web later.\n");
+	check_explain(&rs, web, end("10.0.3.1", "intruder"), 6, 80, NULL,
+		      "10.0.3.7 (shop/web) to 10.0.3.1 (intruder), 80/tcp: allowed: intruder "
 		      "has no policy in generation 7.\n");
-	check_explain(&rs, out, out, 6, 80, NULL, "203.0.113.7 (world) to 203.0.113.7 (world), 80/tcp: allowed: neither end is a workload, so "
+	check_explain(&rs, out, out, 6, 80, NULL,
+		      "203.0.113.7 (world) to 203.0.113.7 (world), 80/tcp: allowed: neither end is a workload, so "
 		      "weir has no say.\n");
-	check_explain(&rs, db, web, 58, 135, NULL, "10.0.3.9 (shop/db) to 10.0.3.7 (shop/web), neighbour-solicitation/icmpv6: allowed always: no network "
-		      "works without it, so no list decides on it.\n");
-	check_explain(&none, web, db, 6, 80, NULL, "10.0.3.7 (shop/web) to 10.0.3.9 (shop/db), 80/tcp: allowed: no policy is in force.\n");
+	ruleset_fini(&rs);
+}
+
+/* Where no list decides. */
+static void test_explain_free(void)
+{
+	struct eval_end web = end("10.0.3.7", "shop/web"), db = end("10.0.3.9", "shop/db");
+	struct ruleset rs = compile(shop), none = compile("weir: 1\n");
+
+	check_explain(
+		&rs, db, web, 58, 135, NULL,
+		"10.0.3.9 (shop/db) to 10.0.3.7 (shop/web), neighbour-solicitation/icmpv6: allowed always: no network "
+		"works without it, so no list decides on it.\n");
+	check_explain(&none, web, db, 6, 80, NULL,
+		      "10.0.3.7 (shop/web) to 10.0.3.9 (shop/db), 80/tcp: allowed: no policy is in force.\n");
 	ruleset_fini(&rs);
 	ruleset_fini(&none);
 }
@@ -266,8 +307,10 @@ static void test_observe(void)
 static void test_diff(void)
 {
 	struct policy *a = parse(shop);
-	struct policy *b = parse("weir: 1\ngroups: {shop/db: {image: 'mariadb:*'}}\npolicy:\n  shop/db:\n    stage: enforce\n    inbound:\n"
-				 "      - {from: shop/web, ports: [3306-3307/tcp]}\n  shop/web:\n    stage: enforce\n    inbound: []\n    outbound:\n"
+	struct policy *b = parse("weir: 1\ngroups: {shop/db: {image: 'mariadb:*'}}\npolicy:\n  shop/db:\n    stage: "
+				 "enforce\n    inbound:\n"
+				 "      - {from: shop/web, ports: [3306-3307/tcp]}\n  shop/web:\n    stage: enforce\n  "
+				 "  inbound: []\n    outbound:\n"
 				 "      - {to: world, ports: [443/tcp], names: [api.example.com]}\n  shop/cache: {}\n");
 	struct buf text = BUF_INIT;
 	struct diff d;
@@ -327,7 +370,12 @@ static void test_diff_random(uint64_t seed)
 static void test_replay(void)
 {
 	struct ruleset rs = compile(shop);
-	struct flow_rec f = {.id = 1, .conv_id = 1, .direction = FLOW_DIR_SYN, .state = FLOW_STATE_CLOSED, .proto = 6, .pkts = {5, 4},
+	struct flow_rec f = {.id = 1,
+			     .conv_id = 1,
+			     .direction = FLOW_DIR_SYN,
+			     .state = FLOW_STATE_CLOSED,
+			     .proto = 6,
+			     .pkts = {5, 4},
 			     .app = "Unknown"};
 	const struct replay_miss *m;
 	struct buf b = BUF_INIT;
@@ -400,6 +448,7 @@ int main(void)
 	test_model(seed);
 	test_edit_works(seed + 1);
 	test_explain();
+	test_explain_free();
 	test_observe();
 	test_diff();
 	test_diff_random(seed + 2);

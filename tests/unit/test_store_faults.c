@@ -148,6 +148,7 @@ static void test_dead_reader(void)
 			pause();
 		_exit(1);
 	}
+	close(fd[1]);
 	CHECK(read(fd[0], &c, 1) == 1);
 	CHECK_EQ(store_open(&s, dir, STORE_WRITE, &o), 0);
 	CHECK_EQ(help_put_flows(s, 1000, 250), 0);
@@ -157,7 +158,6 @@ static void test_dead_reader(void)
 		CHECK_EQ(help_put_flows(s, n, 250), 0);
 	store_close(s);
 	close(fd[0]);
-	close(fd[1]);
 	help_remove(dir);
 }
 

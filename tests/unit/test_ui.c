@@ -22,8 +22,9 @@
 #define LOSSY "@@"
 #define NARROW "@narrow" /* a policy that allows less than what was seen */
 #define BROKEN "@broken"
+#define TYPO "@typo" /* a peer that nobody has seen */
 
-static char top[512], shop[600], lossy[600], narrow[600], broken[600];
+static char top[512], shop[600], lossy[600], narrow[600], broken[600], typo[600];
 
 static const char narrow_text[] =
 	"weir: 1\n"
@@ -54,6 +55,9 @@ static const struct {
 	{"flows_numeric.txt", 0, {"flows", "-n", "--state", SHOP, "tcp and host 10.0.3.5 or ip6"}},
 	{"flows_since.txt", 0, {"flows", "--state", SHOP, "--since", "2020-03-04T10:05:00Z", "--until", "2020-03-04T10:11:50Z"}},
 	{"flows_count.txt", 0, {"flows", "--state", SHOP, "-c", "2"}},
+	{"flows_lossy.txt", 0, {"flows", "--state", LOSSY, "--until", "2020-03-04T10:05:00Z"}},
+	{"flows_lossy.json", 0, {"flows", "--state", LOSSY, "-o", "json", "--since", "2020-03-04T10:00:12.500Z", "--until",
+				"2020-03-04T10:05:00Z"}},
 	{"flows.json", 0, {"flows", "--state", SHOP, "-o", "json"}},
 	{"flows.csv", 0, {"flows", "--state", SHOP, "-o", "csv"}},
 	{"map.txt", 0, {"map", "--state", SHOP}},
@@ -74,12 +78,19 @@ static const struct {
 	{"blocks.txt", 0, {"blocks", "--state", SHOP}},
 	{"blocks_brief.txt", 0, {"blocks", "--state", SHOP, "-q"}},
 	{"blocks.json", 0, {"blocks", "--state", SHOP, "-o", "json"}},
+	{"trace.txt", 0, {"trace", "--state", SHOP, "shop-lb-1"}},
+	{"trace_late.txt", 0, {"trace", "--state", SHOP, "shop-lb-1", "--at", "2020-03-04T10:00:10.500Z"}},
+	{"trace_back.txt", 0, {"trace", "--state", SHOP, "shop-db-1", "--back", "--at", "2020-03-04T10:00:11Z"}},
+	{"trace.json", 0, {"trace", "--state", SHOP, "intruder", "-o", "json"}},
+	{"learn_lossy.txt", 0, {"learn", "--state", LOSSY, "--until", "2020-03-04T10:05:00Z"}},
 	{"learn.txt", 0, {"learn", "--state", SHOP}},
 	{"learn.json", 0, {"learn", "--state", SHOP, "-o", "json"}},
 	{"backtest.txt", 3, {"learn", "--state", SHOP, "--backtest"}},
 	{"policy_generate.yaml", 0, {"policy", "generate", "--state", SHOP}},
-	{"policy_check.txt", 3, {"policy", "check", NARROW}},
-	{"policy_check_bad.txt", 1, {"policy", "check", BROKEN}},
+	{"policy_check.txt", 3, {"policy", "check", NARROW, "--state", SHOP}},
+	{"policy_check_typo.txt", 3, {"policy", "check", TYPO, "--state", SHOP}},
+	{NULL, 0, {"policy", "check", TYPO, "--state", "/nonexistent"}}, /* nobody knows better */
+	{"policy_check_bad.txt", 1, {"policy", "check", BROKEN, "--state", SHOP}},
 	{"policy_diff.txt", 3, {"policy", "diff", "--state", SHOP, NARROW}},
 	{"policy_diff.json", 3, {"policy", "diff", "--state", SHOP, NARROW, "-o", "json"}},
 	{"plan.txt", 3, {"plan", "--state", SHOP, NARROW, "--since", "2020-01-01T00:00:00Z"}},
@@ -108,13 +119,20 @@ static const struct {
 	{NULL, 0, {"help", "policy", "generate"}},
 	{NULL, 2, {"help", "nothing"}},
 };
+static const char typo_text[] =
+	"weir: 1\n"
+	"policy:\n"
+	"  shop/db:\n"
+	"    stage: observe\n"
+	"    inbound:\n"
+	"      - {from: shop/wep, ports: [5432/tcp]}\n";
 
 /* What an argument of the table stands for. */
 static const char *stands_for(const char *arg)
 {
 	static const struct {
 		const char *sign, *value;
-	} signs[] = {{SHOP, shop}, {LOSSY, lossy}, {NARROW, narrow}, {BROKEN, broken}};
+	} signs[] = {{SHOP, shop}, {LOSSY, lossy}, {NARROW, narrow}, {BROKEN, broken}, {TYPO, typo}};
 
 	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
 		if (strcmp(signs[i].sign, arg) == 0)
@@ -143,8 +161,7 @@ static int run(const char *const *args, const char *path)
 			_exit(99);
 		setvbuf(stdout, NULL, _IOLBF, 0); /* keep complaints in their place */
 		status = verb_main(argc, argv);
-		fflush(NULL);
-		_exit(status);
+		exit(status); /* as main does: with what a leak checker has to say */
 	}
 	for (int i = 0; i < argc; i++)
 		free(argv[i]);
@@ -284,6 +301,7 @@ int main(void)
 	CHECK_EQ(shop_make(lossy, 1), 0);
 	write_file(narrow, "narrow.yaml", narrow_text);
 	write_file(broken, "broken.yaml", broken_text);
+	write_file(typo, "typo.yaml", typo_text);
 	test_runs();
 	test_nearest();
 	test_merge();

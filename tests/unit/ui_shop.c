@@ -265,6 +265,15 @@ static int put_rest(struct store_txn *t, int lossy)
 	if (rc == 0)
 		rc = store_coverage_add(t, &c);
 	if (rc == 0 && lossy) {
+		struct flow_attempts a = {.port = 80, .proto = PROTO_TCP, .iface = 4, .start_ns = at(15000), .end_ns = at(19000),
+					  .count = 70000, .bytes = 4200000, .sources = 64000, .n_exemplars = 1};
+
+		addr_parse(&a.dst, "10.0.3.2");
+		addr_parse(&a.exemplar[0].addr, "198.51.100.4");
+		a.exemplar[0].port = 4711;
+		rc = store_attempts_put(t, &a);
+	}
+	if (rc == 0 && lossy) {
 		c.start_ns = at(10000);
 		c.end_ns = at(20000);
 		c.lost_kernel = 42;

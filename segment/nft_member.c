@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Members: the addresses of the workloads and the group that each is in, as the handle knows them, and the elements that
+ * change in the table when one comes, goes or moves.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "segment/nft_elems.h"
+#include "segment/nft_impl.h"
+#include "segment/nft_send.h"
+
+static int member_cmp(const void *a, const void *b)
+{
+	return addr_cmp(&((const struct nft_member *)a)->addr, &((const struct nft_member *)b)->addr);
+}
+
+long nft_member_find(const struct nft *n, const struct addr *a)
+{
+	size_t lo = 0, hi = n->n_members;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		int c = addr_cmp(&n->members[mid].addr, a);
+
+		if (c == 0)
+			return (long)mid;
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return -1;
+}
+
+const char *nft_member_group(const struct nft *n, const struct addr *a)
+{
+	long i = nft_member_find(n, a);
+
+	return i < 0 ? "" : n->members[i].group;
+}
+
+/* Sorted copy; of two entries for one address the later one holds. */
+int nft_members_copy(struct nft_member **out, size_t *n_out, const struct nft_member *m, size_t n)
+{
+	struct nft_member *v = malloc((n + 1) * sizeof(*v));
+	size_t k = 0;
+
+	if (!v)
+		return -ENOMEM;
+	if (n)
+		memcpy(v, m, n * sizeof(*v));
+	if (n)
+		qsort(v, n, sizeof(*v), member_cmp);
+	for (size_t i = 0; i < n; i++) {
+		if (k && addr_equal(&v[k - 1].addr, &v[i].addr))
+			k--;
+		v[k++] = v[i];
+	}
+	*out = v;
+	*n_out = k;
+	return 0;
+}
+
+int nft_members_put(struct nft *n, const struct nft_member *m)
+{
+	long i = nft_member_find(n, &m->addr);
+	size_t at = 0;
+
+	if (i >= 0) {
+		n->members[i] = *m;
+		return 0;
+	}
+	if (n->n_members == n->cap_members) {
+		size_t cap = n->cap_members * 2 + 16;
+		struct nft_member *p = realloc(n->members, cap * sizeof(*p));
+
+		if (!p)
+			return -ENOMEM;
+		n->members = p;
+		n->cap_members = cap;
+	}
+	while (at < n->n_members && addr_cmp(&n->members[at].addr, &m->addr) < 0)
+		at++;
+	memmove(&n->members[at + 1], &n->members[at], (n->n_members - at) * sizeof(*n->members));
+	n->members[at] = *m;
+	n->n_members++;
+	return 0;
+}
+
+static void members_drop(struct nft *n, size_t i)
+{
+	memmove(&n->members[i], &n->members[i + 1], (n->n_members - i - 1) * sizeof(*n->members));
+	n->n_members--;
+}
+
+int nft_change_elem(void *arg, const char *set, const void *key, size_t key_len, const char *target,
+		       const char *note, uint64_t timeout_ms)
+{
+	struct nft_one *o = arg;
+	const struct nft_shape shape = {.key_len = (uint32_t)key_len, .verdicts = target != NULL};
+	struct nft_set s = {0};
+	int rc = nft_set_elem(&s, key, key_len, target, note, timeout_ms);
+
+	/* An armed element may have run out by itself, and removing what is not there would fail the whole: put it
+	 * there first, which does nothing where it is. */
+	if (rc == 0 && !o->add && strncmp(set, NFT_SET_ARMED, strlen(NFT_SET_ARMED)) == 0)
+		nft_change_elems(&o->c, set, &shape, s.elems, 1, true);
+	if (rc == 0)
+		nft_change_elems(&o->c, set, &shape, s.elems, 1, o->add);
+	if (s.n_elems)
+		nft_elem_fini(&s.elems[0]);
+	free(s.elems);
+	return rc < 0 ? rc : o->c.rc;
+}
+
+/* old and new may be NULL; both have the same address. */
+static int change_member(struct nft *n, const struct nft_member *old, const struct nft_member *new, char *error)
+{
+	struct nft_one o = {.add = false};
+	uint64_t timeout_ms;
+	bool armed = nft_is_armed(&n->about, &timeout_ms);
+	int rc = nft_change_start(&o.c, 0);
+
+	error[0] = '\0';
+	if (rc == 0 && old)
+		rc = nft_elems_each(&n->roles, old, armed, timeout_ms, nft_change_elem, &o);
+	o.add = true;
+	if (rc == 0 && new)
+		rc = nft_elems_each(&n->roles, new, armed, timeout_ms, nft_change_elem, &o);
+	if (rc == 0)
+		rc = nft_commit(n, &o.c, error);
+	nft_change_fini(&o.c);
+	return rc;
+}
+
+int nft_member_add(struct nft *n, const struct nft_member *m, char *error)
+{
+	long i = nft_member_find(n, &m->addr);
+	struct nft_member old;
+	int rc;
+
+	error[0] = '\0';
+	if (i >= 0 && strcmp(n->members[i].group, m->group) == 0)
+		return 0;
+	if (i >= 0)
+		old = n->members[i];
+	rc = n->about.generation ? change_member(n, i >= 0 ? &old : NULL, m, error) : 0;
+	/* Somebody else took elements or the table away: that is put back in the same go. */
+	if ((rc == -ENOENT || rc == -EEXIST) && n->have_rs)
+		return nft_members_put(n, m) < 0 ? -ENOMEM : nft_sync(n, NULL, error);
+	return rc < 0 ? rc : nft_members_put(n, m);
+}
+
+int nft_member_del(struct nft *n, const struct addr *a, char *error)
+{
+	long i = nft_member_find(n, a);
+	struct nft_member old;
+	int rc;
+
+	error[0] = '\0';
+	if (i < 0)
+		return 0;
+	old = n->members[i];
+	rc = n->about.generation ? change_member(n, &old, NULL, error) : 0;
+	if (rc == -ENOENT && n->have_rs) {
+		members_drop(n, (size_t)i);
+		return nft_sync(n, NULL, error);
+	}
+	if (rc == 0)
+		members_drop(n, (size_t)i);
+	return rc;
+}

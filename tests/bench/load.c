@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Load for live capture, between two namespaces:
+ *   load serve PORT                    answers TCP connections (64 bytes each way) and swallows UDP, until killed
+ *   load tcp ADDRESS PORT SECONDS [N]  short connections one after another in N processes; prints how many
+ *   load udp ADDRESS PORT SECONDS      64-byte datagrams as fast as they go; prints how many
+ *   load once ADDRESS PORT SIZE [SOURCE...]  a datagram and a connection from each source; the datagram alone from any
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/timefmt.h"
+
+#define MESSAGE 64
+#define BATCH 64
+#define SERVERS 4
+
+static struct sockaddr_in where;
+
+static void *serve_udp(void *arg)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	char buf[2048];
+
+	if (bind(fd, (struct sockaddr *)(void *)&where, sizeof(where)) != 0)
+		return arg;
+	while (recv(fd, buf, sizeof(buf), 0) >= 0)
+		;
+	return arg;
+}
+
+static int serve(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+	pthread_t udp;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)(void *)&where, sizeof(where)) != 0 || listen(fd, 4096) != 0) {
+		perror("serve");
+		return 1;
+	}
+	for (int i = 1; i < SERVERS; i++)
+		if (fork() == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGTERM);
+			break;
+		}
+	pthread_create(&udp, NULL, serve_udp, NULL);
+	for (;;) {
+		char buf[MESSAGE];
+		int c = accept(fd, NULL, NULL);
+
+		if (c < 0)
+			continue;
+		if (recv(c, buf, sizeof(buf), MSG_WAITALL) == MESSAGE && send(c, buf, sizeof(buf), MSG_NOSIGNAL) < 0)
+			perror("send");
+		close(c);
+	}
+}
+
+static uint64_t connect_until(uint64_t until)
+{
+	const struct linger at_once = {1, 0};
+	char buf[MESSAGE] = "load";
+	uint64_t n = 0;
+
+	while (time_mono_ns() < until) {
+		int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+		if (fd >= 0 && connect(fd, (struct sockaddr *)(void *)&where, sizeof(where)) == 0 &&
+		    send(fd, buf, sizeof(buf), MSG_NOSIGNAL) == MESSAGE && recv(fd, buf, sizeof(buf), MSG_WAITALL) == MESSAGE)
+			n++;
+		/* The server closes first; a reset frees our port for the next one. */
+		if (fd >= 0 && recv(fd, buf, sizeof(buf), 0) == 0)
+			setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+		if (fd >= 0)
+			close(fd);
+	}
+	return n;
+}
+
+static uint64_t datagrams_until(uint64_t until)
+{
+	static char data[MESSAGE - 28];
+	struct iovec v = {data, sizeof(data)};
+	struct mmsghdr m[BATCH];
+	uint64_t n = 0;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	memset(m, 0, sizeof(m));
+	for (int i = 0; i < BATCH; i++) {
+		m[i].msg_hdr.msg_iov = &v;
+		m[i].msg_hdr.msg_iovlen = 1;
+	}
+	if (connect(fd, (struct sockaddr *)(void *)&where, sizeof(where)) != 0)
+		return 0;
+	while (time_mono_ns() < until) {
+		int sent = sendmmsg(fd, m, BATCH, 0);
+
+		if (sent > 0)
+			n += (uint64_t)sent;
+	}
+	return n;
+}
+
+/* From one source, or from any when it is NULL. */
+static int once(const char *source, size_t size)
+{
+	struct sockaddr_in from = {.sin_family = AF_INET};
+	int u = socket(AF_INET, SOCK_DGRAM, 0), t = socket(AF_INET, SOCK_STREAM, 0);
+	char *data = calloc(1, size + MESSAGE);
+	int rc = 1;
+
+	if (!data || (source && inet_pton(AF_INET, source, &from.sin_addr) != 1))
+		goto out;
+	if (bind(u, (struct sockaddr *)(void *)&from, sizeof(from)) != 0 ||
+	    bind(t, (struct sockaddr *)(void *)&from, sizeof(from)) != 0 ||
+	    sendto(u, data, size, 0, (struct sockaddr *)(void *)&where, sizeof(where)) != (ssize_t)size)
+		goto out;
+	rc = 0;
+	if (!source)
+		goto out;
+	if (connect(t, (struct sockaddr *)(void *)&where, sizeof(where)) != 0 ||
+	    send(t, data, MESSAGE, MSG_NOSIGNAL) != MESSAGE || recv(t, data, MESSAGE, MSG_WAITALL) != MESSAGE)
+		rc = 1;
+out:
+	close(u);
+	close(t);
+	free(data);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t *total = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint64_t until;
+	int workers;
+
+	where.sin_family = AF_INET;
+	if (argc == 3 && strcmp(argv[1], "serve") == 0) {
+		where.sin_port = htons((uint16_t)atoi(argv[2]));
+		return serve();
+	}
+	if (argc < 5 || total == MAP_FAILED || inet_pton(AF_INET, argv[2], &where.sin_addr) != 1) {
+		fprintf(stderr, "usage: load serve PORT | load tcp|udp ADDRESS PORT SECONDS [N]\n");
+		return 2;
+	}
+	where.sin_port = htons((uint16_t)atoi(argv[3]));
+	if (strcmp(argv[1], "once") == 0) {
+		int rc = argc > 5 ? 0 : once(NULL, strtoul(argv[4], NULL, 10));
+
+		for (int i = 5; i < argc; i++)
+			rc |= once(argv[i], strtoul(argv[4], NULL, 10));
+		return rc;
+	}
+	until = time_mono_ns() + strtoull(argv[4], NULL, 10) * NS_PER_S;
+	if (strcmp(argv[1], "udp") == 0) {
+		printf("%llu\n", (unsigned long long)datagrams_until(until));
+		return 0;
+	}
+	workers = argc > 5 ? atoi(argv[5]) : 4;
+	for (int i = 0; i < workers; i++) {
+		if (fork() == 0) {
+			__atomic_fetch_add(total, connect_until(until), __ATOMIC_RELAXED);
+			_exit(0);
+		}
+	}
+	while (wait(NULL) > 0)
+		;
+	printf("%llu\n", (unsigned long long)*total);
+	return 0;
+}
