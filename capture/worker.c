@@ -267,7 +267,8 @@ static struct iface *iface_find(struct worker *w, uint32_t ifindex)
 
 int worker_attach(struct worker *w, const char *name, uint32_t ifindex, unsigned fanout_group, char *error)
 {
-	struct source_live live = {.fanout_group = fanout_group, .fanout_members = w->set.count};
+	struct source_live live = {.ring_bytes = w->set.ring_bytes, .fanout_group = fanout_group,
+				   .fanout_members = w->set.count};
 	struct source *s = NULL;
 	struct iface *i;
 	int rc;

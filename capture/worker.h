@@ -22,6 +22,7 @@ struct worker_settings {
 	uint64_t active_timeout_ns;    /* a conversation is cut into records this long; 0: never (offline) */
 	uint64_t write_through_ns;     /* flows in progress are reported this often; 0: never (offline) */
 	uint32_t dpi_flows_max;        /* nDPI states at a time */
+	uint64_t ring_bytes;           /* kernel ring of each interface, live; 0: default (16 MiB) */
 	bool look_inside;              /* decapsulate VXLAN, Geneve, GRE, IPIP */
 	bool offline;                  /* packet time is the clock; a file's ports and times are all that is known */
 	/* Of several workers each keeps the flows whose symmetric hash says so (offline: every worker reads all). */

@@ -3,12 +3,14 @@
  * How fast are packets taken in, without store and engine? Reads capture files through one worker whose records go
  * nowhere, and prints packets a second. -f prints the flows, one a line, for comparison with other tools; -w N/M keeps the
  * flows of worker N of M only; -t SIZE sets the table size; -i looks inside tunnels. -l SECONDS watches interfaces instead
- * of reading files, until all of them have gone or the time is up.
+ * of reading files, until all of them have gone, the time is up, or SIGTERM; -r BYTES sets the kernel's ring. The summary is
+ * on standard error when flows are printed.
  */
 #include "config.h"
 
 #include <net/if.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +58,13 @@ static int on_coverage(void *arg, const struct coverage_rec *c)
 	return 0;
 }
 
+static volatile sig_atomic_t stopped;
+
+static void on_term(int sig)
+{
+	stopped = sig;
+}
+
 static double seconds(struct timeval t)
 {
 	return (double)t.tv_sec + (double)t.tv_usec / 1e6;
@@ -64,16 +73,17 @@ static double seconds(struct timeval t)
 static void summary(const struct worker *w, uint64_t ns)
 {
 	struct worker_stats s;
+	FILE *to = print_flows ? stderr : stdout;
 	struct rusage u;
 
 	worker_stats(w, &s);
 	getrusage(RUSAGE_SELF, &u);
-	printf("packets %llu  %.3f Mpps  %.1f ns/packet  wall %.2f s  cpu %.2f s  peak %ld MB\n",
+	fprintf(to, "packets %llu  %.3f Mpps  %.1f ns/packet  wall %.2f s  cpu %.2f s  peak %ld MB\n",
 	       (unsigned long long)s.packets, (double)s.packets * 1e3 / (double)ns, (double)ns / (double)s.packets,
 	       (double)ns / 1e9, seconds(u.ru_utime) + seconds(u.ru_stime), u.ru_maxrss / 1024);
-	printf("lost by the kernel %llu, by the interface %llu\n", (unsigned long long)lost_kernel,
+	fprintf(to, "lost_by_kernel %llu lost_by_interface %llu\n", (unsigned long long)lost_kernel,
 	       (unsigned long long)lost_interface);
-	printf("flows %llu  attempts %llu (records %llu)  coverage %llu  evicted %llu  folded %llu  not IP %llu  malformed "
+	fprintf(to, "flows %llu  attempts %llu (records %llu)  coverage %llu  evicted %llu  folded %llu  not IP %llu  malformed "
 	       "%llu\n",
 	       (unsigned long long)n_flows, (unsigned long long)attempts_sum, (unsigned long long)n_attempts,
 	       (unsigned long long)n_coverage, (unsigned long long)s.evicted, (unsigned long long)s.folded,
@@ -94,7 +104,8 @@ static int watch(struct worker *w, char **names, unsigned n, double seconds_max,
 		}
 	}
 	fprintf(stderr, "watching\n");
-	while (time_mono_ns() < until && worker_interfaces(w)) {
+	signal(SIGTERM, on_term);
+	while (!stopped && time_mono_ns() < until && worker_interfaces(w)) {
 		struct pollfd p[16];
 		int fds[16];
 		size_t count = worker_fds(w, fds, 16);
@@ -122,11 +133,14 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		live = strcmp(argv[i], "-l") == 0 && i + 1 < argc ? strtod(argv[i + 1], NULL) : live;
 	worker_settings_default(&set, live == 0);
-	while ((opt = getopt(argc, argv, "fl:t:w:i")) != -1) {
+	set.write_through_ns = 0; /* every flow once */
+	while ((opt = getopt(argc, argv, "fl:r:t:w:i")) != -1) {
 		if (opt == 'f')
 			print_flows = true;
 		else if (opt == 't')
 			set.table_size = (uint32_t)strtoul(optarg, NULL, 0);
+		else if (opt == 'r')
+			set.ring_bytes = strtoull(optarg, NULL, 0);
 		else if (opt == 'i')
 			set.look_inside = true;
 		else if (opt == 'l')
@@ -146,8 +160,7 @@ int main(int argc, char **argv)
 		}
 	}
 	worker_finish(w, FLOW_REASON_EOF);
-	if (!print_flows)
-		summary(w, time_mono_ns() - start);
+	summary(w, time_mono_ns() - start);
 	worker_free(w);
 	return rc;
 }

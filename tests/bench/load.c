@@ -4,6 +4,7 @@
  *   load serve PORT                    answers TCP connections (64 bytes each way) and swallows UDP, until killed
  *   load tcp ADDRESS PORT SECONDS [N]  short connections one after another in N processes; prints how many
  *   load udp ADDRESS PORT SECONDS      64-byte datagrams as fast as they go; prints how many
+ *   load once ADDRESS PORT SIZE [SOURCE...]  a datagram and a connection from each source; the datagram alone from any
  */
 #include "config.h"
 
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,8 +54,10 @@ static int serve(void)
 		return 1;
 	}
 	for (int i = 1; i < SERVERS; i++)
-		if (fork() == 0)
+		if (fork() == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGTERM);
 			break;
+		}
 	pthread_create(&udp, NULL, serve_udp, NULL);
 	for (;;) {
 		char buf[MESSAGE];
@@ -112,6 +116,33 @@ static uint64_t datagrams_until(uint64_t until)
 	return n;
 }
 
+/* From one source, or from any when it is NULL. */
+static int once(const char *source, size_t size)
+{
+	struct sockaddr_in from = {.sin_family = AF_INET};
+	int u = socket(AF_INET, SOCK_DGRAM, 0), t = socket(AF_INET, SOCK_STREAM, 0);
+	char *data = calloc(1, size + MESSAGE);
+	int rc = 1;
+
+	if (!data || (source && inet_pton(AF_INET, source, &from.sin_addr) != 1))
+		goto out;
+	if (bind(u, (struct sockaddr *)(void *)&from, sizeof(from)) != 0 ||
+	    bind(t, (struct sockaddr *)(void *)&from, sizeof(from)) != 0 ||
+	    sendto(u, data, size, 0, (struct sockaddr *)(void *)&where, sizeof(where)) != (ssize_t)size)
+		goto out;
+	rc = 0;
+	if (!source)
+		goto out;
+	if (connect(t, (struct sockaddr *)(void *)&where, sizeof(where)) != 0 ||
+	    send(t, data, MESSAGE, MSG_NOSIGNAL) != MESSAGE || recv(t, data, MESSAGE, MSG_WAITALL) != MESSAGE)
+		rc = 1;
+out:
+	close(u);
+	close(t);
+	free(data);
+	return rc;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t *total = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -128,6 +159,13 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	where.sin_port = htons((uint16_t)atoi(argv[3]));
+	if (strcmp(argv[1], "once") == 0) {
+		int rc = argc > 5 ? 0 : once(NULL, strtoul(argv[4], NULL, 10));
+
+		for (int i = 5; i < argc; i++)
+			rc |= once(argv[i], strtoul(argv[4], NULL, 10));
+		return rc;
+	}
 	until = time_mono_ns() + strtoull(argv[4], NULL, 10) * NS_PER_S;
 	if (strcmp(argv[1], "udp") == 0) {
 		printf("%llu\n", (unsigned long long)datagrams_until(until));
