@@ -195,6 +195,8 @@ static int configure(struct capture *c, const struct msg *m)
 		w.active_timeout_ns = s.active_timeout_ns;
 	if (s.dpi_flows)
 		w.dpi_flows_max = (uint32_t)s.dpi_flows;
+	if (s.kernel_ring)
+		w.ring_bytes = s.kernel_ring;
 	w.write_through_ns = s.write_through_ns;
 	w.look_inside = s.look_inside;
 	w.index = c->index;

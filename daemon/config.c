@@ -51,6 +51,7 @@ static const struct key keys[] = {
 	{"udp_timeout", KIND_SPAN, AT(udp_timeout_ns), NS_PER_S, DAY},
 	{"active_timeout", KIND_SPAN, AT(active_timeout_ns), 10 * NS_PER_S, 30 * DAY},
 	{"dpi_flows", KIND_NUMBER, AT(dpi_flows), 16, 1 << 24},
+	{"kernel_ring", KIND_BYTES, AT(kernel_ring), 1 << 20, GIB},
 	{"look_inside", KIND_BOOL, AT(look_inside), 0, 0},
 	{"keep", KIND_SPAN, AT(keep_ns), 60 * NS_PER_S, 36500 * DAY},
 	{"size_budget", KIND_BYTES, AT(size_budget), 16 << 20, 1ull << 46},

@@ -76,7 +76,7 @@ static int find_forgotten(void *arg, const struct workload *w)
 {
 	struct forgotten *f = arg;
 
-	if (w->end_ns || names_workload(f->e->names, w->id))
+	if (w->end_ns || w->kind == WORKLOAD_HOST || names_workload(f->e->names, w->id))
 		return 0;
 	if (f->n == f->cap) {
 		size_t cap = f->cap ? f->cap * 2 : 16;

@@ -205,7 +205,7 @@ static void take_host(struct engine_role *r, const struct msg *m)
 	for (uint32_t i = 0; addrs && i < n; i++)
 		addrs[i] = wire_get_addr(&rd);
 	if (addrs && wire_ok(&rd)) {
-		names_host(engine_names(r->engine), addrs, n);
+		engine_host(r->engine, addrs, n, time_now_ns());
 		r->n_host = n;
 	}
 	free(addrs);

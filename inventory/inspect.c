@@ -187,22 +187,27 @@ static void add_networks(struct workload *w, const json_t *settings)
 	add_addr_text(w, settings, "GlobalIPv6Address");
 }
 
-/* What `--network host` and `--network container:ID` mean for the name: host has a group of its own; who shares another
- * container's network has no address of its own, which a label tells (traffic carries the owner's name). */
-static void apply_network_mode(struct workload *w, const json_t *o)
+/*
+ * What `--network host` and `--network container:ID` mean for the name: host has a group of its own; who shares another
+ * container's network has no address of its own, which a label tells (traffic carries the owner's name).
+ */
+static void apply_network_mode(struct workload *w, const char *mode)
 {
-	const char *mode = json_string_value(member(o, "HostConfig", "NetworkMode"));
-	size_t len = strlen(w->labels);
-
-	if (!mode)
-		return;
-	if (strcmp(mode, "host") == 0) {
+	if (strcmp(mode, "host") == 0)
 		w->kind = WORKLOAD_HOST;
+	if (w->kind == WORKLOAD_HOST || strncmp(mode, "container:", 10) == 0)
 		w->n_addrs = 0;
-	} else if (strncmp(mode, "container:", 10) == 0) {
-		w->n_addrs = 0;
-		add_label(w, &len, "weir.network", mode);
-	}
+}
+
+static void add_labels(struct workload *w, const json_t *config, const char *mode)
+{
+	const json_t *own = json_object_get(config, "Labels");
+	json_t *labels = json_is_object(own) ? json_copy((json_t *)(uintptr_t)own) : json_object();
+
+	if (strncmp(mode, "container:", 10) == 0)
+		json_object_set_new(labels, "weir.network", json_string(mode));
+	inspect_labels(w, labels, NULL);
+	json_decref(labels);
 }
 
 int inspect_container(struct inspected *out, const struct json_t *o, const char *runtime)
@@ -210,6 +215,7 @@ int inspect_container(struct inspected *out, const struct json_t *o, const char 
 	const json_t *state = json_object_get(o, "State"), *config = json_object_get(o, "Config");
 	const json_t *exit_code = json_object_get(state, "ExitCode");
 	const char *name = json_string_value(json_object_get(o, "Name")), *at;
+	const char *mode = json_string_value(member(o, "HostConfig", "NetworkMode"));
 	struct workload *w = &out->w;
 
 	memset(out, 0, sizeof(*out));
@@ -229,7 +235,7 @@ int inspect_container(struct inspected *out, const struct json_t *o, const char 
 	snprintf(w->image_digest, sizeof(w->image_digest), "%.79s", at ? at + 1 : out->image_id);
 	if (!at && json_is_string(json_object_get(o, "ImageDigest"))) /* Podman */
 		inspect_text(w->image_digest, sizeof(w->image_digest), o, "ImageDigest");
-	inspect_labels(w, json_object_get(config, "Labels"), NULL);
+	add_labels(w, config, mode ? mode : "");
 	w->start_ns = time_of(state, "StartedAt");
 	out->finished_ns = time_of(state, "FinishedAt");
 	out->running = json_is_true(json_object_get(state, "Running"));
@@ -237,7 +243,7 @@ int inspect_container(struct inspected *out, const struct json_t *o, const char 
 	if (!out->running && out->finished_ns >= w->start_ns)
 		w->end_ns = out->finished_ns;
 	add_networks(w, json_object_get(o, "NetworkSettings"));
-	apply_network_mode(w, o);
+	apply_network_mode(w, mode ? mode : "");
 	w->id = workload_id_of(w->runtime, w->runtime_id, w->start_ns);
 	return 0;
 }

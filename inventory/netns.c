@@ -4,8 +4,8 @@
  * inotify, the namespace gets an id from us at once (RTM_NEWNSID), and from then on the kernel sends us its notices too
  * (NETLINK_LISTEN_ALL_NSID). It is never entered: lists are asked for by id, notices bring the rest, RTM_DELNSID its end.
  * A list of links waits for the kernel's global lock, which is held for long while namespaces come and go, so short lives
- * must do without one. No descriptor is kept, since that would keep the namespace itself alive. Where we may not hear other namespaces' notices
- * (that takes CAP_NET_BROADCAST) we ask instead: a young namespace a hundred times a second, an old one twice.
+ * must do without one. No descriptor is kept, since that would keep the namespace itself alive. Where we may not hear other
+ * namespaces' notices (that takes CAP_NET_BROADCAST) we ask instead: a young one a hundred times a second, an old one twice.
  *
  * The folder is the whole machine's, and what is in it need not concern this host: our own namespace, a container's under a
  * second name, another laboratory's with the same addresses. So a namespace becomes a workload when it has an
@@ -33,31 +33,25 @@
 
 #include "common/timefmt.h"
 #include "inventory/names.h"
-#include "inventory/inspect.h"
 #include "inventory/netns_dir.h"
+#include "inventory/netns_inside.h"
 #include "inventory/rtnl.h"
 
 #define EVENT_BUFFER (8u << 20)
-#define PEERS_MAX 8
-#define BRIDGES_MAX 16
-#define ADDRS_MAX 64
 #define POLL_YOUNG_MS 10
 #define POLL_MS 500
 #define YOUNG_NS (3 * NS_PER_S)
 /* How long a list of links can wait: until then most are known to be attached anyway, or gone. */
 #define LINKS_AFTER_NS (100 * NS_PER_MS)
+/* A namespace that a runtime made is left to it for so long: it knows a better name than an UUID. */
+#define RUNTIME_FIRST_NS (2 * NS_PER_S)
 
 struct ns {
 	struct ns *next;
 	char name[128];
 	int32_t nsid;
 	uint64_t inode, start_ns;
-	struct rtnl_addr addrs[ADDRS_MAX];
-	unsigned n_addrs;
-	int32_t peers[PEERS_MAX]; /* where its links lead */
-	unsigned n_peers;
-	uint32_t bridges[BRIDGES_MAX]; /* a runtime's: their addresses are those of the inside */
-	unsigned n_bridges;
+	struct inside inside;
 	bool attached; /* for good: a workload that loses its link has still been one */
 	/* Monotonic: when it was found, when last looked into, when its links are to be listed (0: they need not). */
 	uint64_t seen_ns, asked_ns, links_due_ns;
@@ -84,17 +78,9 @@ static bool attached(const struct netns *n, struct ns *s)
 	if (!s->attached)
 		s->attached = links_reach(n->links, s->nsid);
 	for (const struct ns *other = n->list; other && !s->attached; other = other->next)
-		for (unsigned i = 0; i < s->n_peers && other->attached; i++)
-			s->attached |= other->nsid == s->peers[i];
+		for (unsigned i = 0; i < s->inside.n_peers && other->attached; i++)
+			s->attached |= other->nsid == s->inside.peers[i];
 	return s->attached;
-}
-
-static bool on_inner_bridge(const struct ns *s, uint32_t ifindex)
-{
-	for (unsigned i = 0; i < s->n_bridges; i++)
-		if (s->bridges[i] == ifindex)
-			return true;
-	return false;
 }
 
 static void tell_gone(struct netns *n, struct ns *s)
@@ -103,19 +89,30 @@ static void tell_gone(struct netns *n, struct ns *s)
 	s->told = 0;
 }
 
-static int tell(struct netns *n, struct ns *s)
+/* "cni-UUID" and "netns-UUID" are containerd's and Podman's. */
+static bool runtime_made(const char *name)
+{
+	const char *uuid = strncmp(name, "cni-", 4) == 0 ? name + 4 : strncmp(name, "netns-", 6) == 0 ? name + 6 : "";
+
+	return strlen(uuid) == 36 && strspn(uuid, "0123456789abcdef-") == 36;
+}
+
+static bool left_to_runtime(const struct ns *s, uint64_t now)
+{
+	return !s->told && runtime_made(s->name) && now - s->seen_ns < RUNTIME_FIRST_NS;
+}
+
+static int tell(struct netns *n, struct ns *s, bool at_once)
 {
 	struct workload *w;
 	int r = 0;
 
-	if (!attached(n, s))
+	if (!attached(n, s) || (!at_once && left_to_runtime(s, time_mono_ns())))
 		return 0;
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return -ENOMEM;
-	for (unsigned i = 0; i < s->n_addrs; i++)
-		if (!addr_is_linklocal(&s->addrs[i].addr) && !on_inner_bridge(s, s->addrs[i].ifindex))
-			workload_add_addr(w, &s->addrs[i].addr);
+	inside_addrs(&s->inside, w);
 	w->kind = WORKLOAD_NETNS;
 	name_copy(w->name, sizeof(w->name), s->name);
 	snprintf(w->runtime, sizeof(w->runtime), "netns");
@@ -147,86 +144,20 @@ static int tell_all(struct netns *n)
 				changed = true;
 	}
 	for (struct ns *s = n->list; s && r == 0; s = s->next)
-		r = tell(n, s);
+		r = tell(n, s, false);
 	return r;
 }
 
-/* ---- what is inside -------------------------------------------------------------------------------------------- */
-
-static void put_addr(struct ns *s, const struct rtnl_addr *a)
-{
-	for (unsigned i = 0; i < s->n_addrs; i++)
-		if (s->addrs[i].ifindex == a->ifindex && addr_equal(&s->addrs[i].addr, &a->addr))
-			return;
-	if (s->n_addrs < ADDRS_MAX)
-		s->addrs[s->n_addrs++] = *a;
-}
-
-static void drop_addr(struct ns *s, const struct rtnl_addr *a)
-{
-	for (unsigned i = s->n_addrs; i-- > 0;)
-		if (s->addrs[i].ifindex == a->ifindex && addr_equal(&s->addrs[i].addr, &a->addr))
-			memmove(&s->addrs[i], &s->addrs[i + 1], (--s->n_addrs - i) * sizeof(s->addrs[0]));
-}
-
-static int on_inner_addr(void *arg, const struct nlmsghdr *h)
-{
-	struct rtnl_addr a;
-
-	if (rtnl_parse_addr(&a, h) == 0)
-		put_addr(arg, &a);
-	return 0;
-}
-
-static int on_inner_link(void *arg, const struct nlmsghdr *h)
-{
-	struct ns *s = arg;
-	struct rtnl_link k;
-
-	if (rtnl_parse_link(&k, h) < 0)
-		return 0;
-	if (k.peer_nsid != NSID_NONE && s->n_peers < PEERS_MAX)
-		s->peers[s->n_peers++] = k.peer_nsid;
-	if (k.kind == RTNL_BRIDGE && links_runtime_bridge(k.name) && s->n_bridges < BRIDGES_MAX)
-		s->bridges[s->n_bridges++] = k.ifindex;
-	return 0;
-}
-
-static void forget_addrs(void *arg)
-{
-	((struct ns *)arg)->n_addrs = 0;
-}
-
-static void forget_links(void *arg)
-{
-	((struct ns *)arg)->n_peers = ((struct ns *)arg)->n_bridges = 0;
-}
-
-/* Both keep what was known of a namespace that is gone meanwhile: its end will be told. */
 static void list_addrs(struct netns *n, struct ns *s)
 {
-	struct ns *seen = calloc(1, sizeof(*seen));
-
 	s->asked_ns = time_mono_ns();
-	if (seen && rtnl_dump_addrs(n->query, s->nsid, on_inner_addr, forget_addrs, seen) == 0) {
-		memcpy(s->addrs, seen->addrs, sizeof(s->addrs));
-		s->n_addrs = seen->n_addrs;
-	}
-	free(seen);
+	inside_list_addrs(&s->inside, n->query, s->nsid);
 }
 
 static void list_links(struct netns *n, struct ns *s)
 {
-	struct ns *seen = calloc(1, sizeof(*seen));
-
 	s->links_due_ns = 0;
-	if (seen && rtnl_dump_links(n->query, s->nsid, on_inner_link, forget_links, seen) == 0) {
-		memcpy(s->peers, seen->peers, sizeof(s->peers));
-		memcpy(s->bridges, seen->bridges, sizeof(s->bridges));
-		s->n_peers = seen->n_peers;
-		s->n_bridges = seen->n_bridges;
-	}
-	free(seen);
+	inside_list_links(&s->inside, n->query, s->nsid);
 }
 
 static void list_links_later(struct ns *s)
@@ -252,6 +183,8 @@ static void remove_ns(struct netns *n, struct ns *s)
 
 	while (*at != s)
 		at = &(*at)->next;
+	if (!s->told) /* it had an address, and nobody has spoken for it */
+		(void)tell(n, s, true);
 	*at = s->next;
 	tell_gone(n, s);
 	free(s);
@@ -331,24 +264,9 @@ static void on_own_notice(struct netns *n, const struct nlmsghdr *h)
 static void on_inner_notice(struct netns *n, int32_t nsid, const struct nlmsghdr *h)
 {
 	struct ns *s = find(n, nsid);
-	struct rtnl_addr a;
-	struct rtnl_link k;
 
-	if (!s)
-		return;
-	if (rtnl_parse_addr(&a, h) == 0) {
-		if (h->nlmsg_type == RTM_NEWADDR)
-			put_addr(s, &a);
-		else
-			drop_addr(s, &a);
-	} else if (rtnl_parse_link(&k, h) == 0) {
-		if (!s->attached || k.kind == RTNL_BRIDGE)
-			list_links_later(s);
-		/* Its addresses may be told before the list. */
-		if (k.kind == RTNL_BRIDGE && links_runtime_bridge(k.name) && !on_inner_bridge(s, k.ifindex) &&
-		    s->n_bridges < BRIDGES_MAX)
-			s->bridges[s->n_bridges++] = k.ifindex;
-	}
+	if (s && inside_notice(&s->inside, h) && !s->attached)
+		list_links_later(s);
 }
 
 static int32_t nsid_of(struct msghdr *m)
@@ -415,6 +333,8 @@ static void ask_what_is_due(struct netns *n, bool lost)
 			next_ns = now >= at ? now + POLL_YOUNG_MS * NS_PER_MS : at;
 		if (s->links_due_ns && s->links_due_ns < next_ns)
 			next_ns = s->links_due_ns;
+		if (left_to_runtime(s, now) && s->seen_ns + RUNTIME_FIRST_NS < next_ns)
+			next_ns = s->seen_ns + RUNTIME_FIRST_NS;
 	}
 	if (next_ns == UINT64_MAX)
 		return;

@@ -146,6 +146,18 @@ uint64_t nft_generation(const struct nft *n)
 }
 
 /* ---- applying ------------------------------------------------------------------------------------------------- */
+int nft_commit(struct nft *n, struct nft_change *c, char *error)
+{
+	int rc = nft_change_commit(c, n->nl, error, NFT_ERROR_STRLEN);
+	uint32_t now = 0;
+
+	if (rc < 0 || c->n == 0)
+		return rc;
+	/* One step further, and it was ours; more than one, and somebody else's change is among them. */
+	n->genid = n->genid && nft_read_genid(n->nl, &now) == 0 && now == n->genid + 1 ? now : 0;
+	return 0;
+}
+
 static int sync_once(struct nft *n, const struct nft_model *wanted, size_t *changed, char *error)
 {
 	struct nft_model held = {0};
@@ -159,13 +171,14 @@ static int sync_once(struct nft *n, const struct nft_model *wanted, size_t *chan
 		snprintf(error, NFT_ERROR_STRLEN, "reading the table: %s", strerror(-rc));
 		goto out;
 	}
+	n->genid = genid; /* what there is to know of it has just been read */
 	rc = nft_change_start(&c, genid);
 	if (rc < 0)
 		goto out;
 	nft_diff(&c, &held, wanted);
 	if (!held.present)
 		nft_change_settle(&c);
-	rc = nft_change_commit(&c, n->nl, error, NFT_ERROR_STRLEN);
+	rc = nft_commit(n, &c, error);
 	if (rc == 0 && !held.present)
 		nft_count_forget(n);
 	if (rc == 0 && changed)
@@ -310,7 +323,7 @@ int nft_confirm(struct nft *n, char *error)
 			rc = nft_elems_each_armed(&n->roles, &n->members[i], nft_change_elem, &o);
 	}
 	if (rc == 0)
-		rc = nft_change_commit(&o.c, n->nl, error, NFT_ERROR_STRLEN);
+		rc = nft_commit(n, &o.c, error);
 	nft_change_fini(&o.c);
 	if (rc == 0)
 		n->about = about;
@@ -328,7 +341,7 @@ int nft_remove(struct nft *n, char *error)
 	rc = nft_change_start(&c, 0);
 	if (rc == 0) {
 		nft_change_table(&c, false);
-		rc = nft_change_commit(&c, n->nl, error, NFT_ERROR_STRLEN);
+		rc = nft_commit(n, &c, error);
 	}
 	nft_change_fini(&c);
 	if (rc == -ENOENT)

@@ -177,7 +177,7 @@ static int write_memory(struct nft *n, char *error)
 		nft_change_elems(&c, NFT_SET_BRIDGES, &nft_shape_bridges, s->elems, s->n_elems, true);
 		nft_change_flush(&c, NFT_SET_SETTLING);
 		nft_change_settle(&c);
-		rc = nft_change_commit(&c, n->nl, error, NFT_ERROR_STRLEN);
+		rc = nft_commit(n, &c, error);
 	}
 	nft_change_fini(&c);
 	nft_model_fini(&m);

@@ -54,6 +54,7 @@ struct nft {
 	uint64_t told_second; /* samples told of in this second */
 	uint32_t told;
 
+	uint32_t genid; /* of the kernel's nftables state as this handle last left it; 0: not known */
 	uint64_t foreign_ns; /* when a foreign change was noticed; 0: none */
 	char foreign_what[160];
 };
@@ -62,6 +63,8 @@ struct nft {
 bool nft_is_armed(const struct nft_about *about, uint64_t *timeout_ms);
 /* Makes the kernel hold the handle's ruleset, members and about. *changed (may be NULL): how many objects it took. */
 int nft_sync(struct nft *n, size_t *changed, char *error);
+/* Sends a transaction and notes that it was ours. 0 or negative errno. */
+int nft_commit(struct nft *n, struct nft_change *c, char *error);
 /* Position of the address in members, or -1. */
 long nft_member_find(const struct nft *n, const struct addr *a);
 /* Sorted copy; of two entries for one address the later one holds. 0 or -ENOMEM. */

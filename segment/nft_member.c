@@ -133,7 +133,7 @@ static int change_member(struct nft *n, const struct nft_member *old, const stru
 	if (rc == 0 && new)
 		rc = nft_elems_each(&n->roles, new, armed, timeout_ms, nft_change_elem, &o);
 	if (rc == 0)
-		rc = nft_change_commit(&o.c, n->nl, error, NFT_ERROR_STRLEN);
+		rc = nft_commit(n, &o.c, error);
 	nft_change_fini(&o.c);
 	return rc;
 }

@@ -16,6 +16,7 @@
 
 #include "common/timefmt.h"
 #include "segment/nft_impl.h"
+#include "segment/nft_read.h"
 
 #define TABLE_ATTR                                                                                                     \
 	1 /* the table's name: NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE, ... alike */
@@ -107,10 +108,14 @@ static int on_notice(void *arg, const struct nlmsghdr *h)
 int nft_watch_dispatch(struct nft *n, const struct nft_events *ev)
 {
 	char error[NFT_ERROR_STRLEN] = "";
+	uint32_t genid = 0;
 	size_t changed = 0;
 	uint64_t since;
 	int rc = nl_events(n->events, on_notice, n);
 
+	/* A large change of our own can be more than the socket holds; then nobody else has changed anything since. */
+	if (rc == -ENOBUFS && !n->foreign_ns && n->genid && nft_read_genid(n->nl, &genid) == 0 && genid == n->genid)
+		return 0;
 	if (rc == -ENOBUFS && !n->foreign_ns) {
 		n->foreign_ns = time_mono_ns();
 		snprintf(n->foreign_what, sizeof(n->foreign_what), "notices were lost, the table was compared");

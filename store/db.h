@@ -57,7 +57,8 @@ int store_stats(struct store_txn *t, struct store_stats *out);
 
 /*
  * Drops the oldest buckets until keep_ns holds at now_ns and the file is within budget (with head room). To be
- * called by the writer between transactions. *dropped: records gone. 0 or negative errno.
+ * called by the writer between transactions. *dropped: records gone. 0 or negative errno; -ENOSPC when readers
+ * hold on to every page there is: it will do later.
  */
 int store_retain(struct store *s, uint64_t now_ns, uint64_t *dropped);
 

@@ -31,6 +31,7 @@ struct listing {
 	const struct command *command;
 	const char *dir;
 	struct refusal_rules *rules;
+	struct members *members; /* now: whom else an edit would let in */
 	struct table *table;
 	uint64_t since_ns, until_ns, now_ns;
 	bool json, follow, brief;
@@ -49,7 +50,7 @@ static void print_why(struct listing *l, const struct refusal *r)
 
 	if (l->brief)
 		return;
-	refusal_explain(&b, r, refusal_rules_get(l->rules, l->view.txn, r->v.generation));
+	refusal_explain(&b, r, refusal_rules_get(l->rules, l->view.txn, r->v.generation), l->members);
 	line = b.data ? strtok_r(b.data, "\n", &rest) : NULL;
 	if (!line)
 		table_note(l->table, TABLE_DIM, "why: the store no longer has the policy that decided this");
@@ -131,7 +132,7 @@ static size_t print_table(struct listing *l, const struct refusals *r)
 	return shown;
 }
 
-static void set_reason(json_t *o, const struct refusal *r, const struct ruleset *rs)
+static void set_reason(json_t *o, const struct refusal *r, const struct ruleset *rs, const struct members *m)
 {
 	struct eval_end src = {r->v.src, r->v.group[0]}, dst = {r->v.dst, r->v.group[1]};
 	struct buf b = BUF_INIT;
@@ -154,7 +155,7 @@ static void set_reason(json_t *o, const struct refusal *r, const struct ruleset 
 		if (replaces)
 			jsonl_set_number(why, "edit_replaces_line", replaces);
 		buf_clear(&b);
-		refusal_explain(&b, r, rs);
+		refusal_explain(&b, r, rs, m);
 		jsonl_set_text(why, "text", b.data);
 		json_object_set_new(o, "explanation", why);
 	}
@@ -190,7 +191,7 @@ static int print_json(struct listing *l, const struct refusal *r)
 	jsonl_set_text(o, "list", r->v.inbound ? "inbound" : "outbound");
 	jsonl_set_number(o, "generation", r->v.generation);
 	if (rs)
-		set_reason(o, r, rs);
+		set_reason(o, r, rs, l->members);
 	return jsonl_print(o);
 }
 
@@ -222,10 +223,17 @@ static void footer(struct listing *l, const struct refusals *r)
 
 static int print(struct listing *l, const struct refusals *r)
 {
+	int rc = members_new(&l->members, l->view.txn, l->now_ns);
+
+	if (rc < 0)
+		return rc;
 	if (l->json)
-		return print_all_json(l, r);
-	print_table(l, r);
-	return 0;
+		rc = print_all_json(l, r);
+	else
+		print_table(l, r);
+	members_free(l->members);
+	l->members = NULL;
+	return rc;
 }
 
 static int go_on(struct listing *l, struct refusals *before)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A flow as a line of CSV (RFC 4180, but lines end with LF alone). Names in it come from containers and payloads, and
- * CSV ends up in spreadsheets: a text that begins like a formula gets an apostrophe in front.
+ * CSV ends up in terminals and spreadsheets: control characters and what is no UTF-8 become "?", and a text that begins
+ * like a formula gets an apostrophe in front.
  */
 #include "config.h"
 #include "ui-cli/output.h"
@@ -15,21 +16,46 @@
 #include "common/timefmt.h"
 #include "common/verdict.h"
 
+/* Bytes of the UTF-8 character at p; 0 for what is none, or a control character. */
+static size_t printable(const char *p)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000}; /* shorter forms exist below */
+	const uint8_t *u = (const uint8_t *)p;
+	size_t n = u[0] < 0x80		       ? 1
+		   : u[0] >= 0xc2 && u[0] < 0xe0 ? 2
+		   : (u[0] & 0xf0) == 0xe0       ? 3
+		   : (u[0] & 0xf8) == 0xf0       ? 4
+						 : 0;
+	uint32_t c;
+
+	if (n == 0 || u[0] < 0x20 || u[0] == 0x7f)
+		return 0;
+	c = n == 1 ? u[0] : u[0] & (0x7fu >> n);
+	for (size_t i = 1; i < n; i++) {
+		if ((u[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (u[i] & 0x3f);
+	}
+	return c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) || (c >= 0x80 && c < 0xa0) ? 0 : n;
+}
+
 void output_csv_field(struct buf *b, const char *text)
 {
-	bool formula = *text && strchr("=+-@\t\r", *text) != NULL;
+	bool formula = *text && strchr("=+-@\t\r", *text) != NULL, quoted = formula || strpbrk(text, ",\"") != NULL;
 
-	if (!formula && !strpbrk(text, ",\"\r\n")) {
-		buf_adds(b, text);
-		return;
+	if (quoted)
+		buf_adds(b, formula ? "\"'" : "\"");
+	for (size_t n; *text; text += n ? n : 1) {
+		n = printable(text);
+		if (n == 0)
+			buf_addc(b, '?');
+		else if (*text == '"')
+			buf_adds(b, "\"\"");
+		else
+			buf_add(b, text, n);
 	}
-	buf_adds(b, formula ? "\"'" : "\"");
-	for (const char *p = text; *p; p++) {
-		if (*p == '"')
-			buf_addc(b, '"');
-		buf_addc(b, *p);
-	}
-	buf_addc(b, '"');
+	if (quoted)
+		buf_addc(b, '"');
 }
 
 static void field(struct buf *b, const char *text)

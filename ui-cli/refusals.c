@@ -180,10 +180,21 @@ const struct ruleset *refusal_rules_get(struct refusal_rules *r, struct store_tx
 	return r->slot[i].there ? &r->slot[i].rs : NULL;
 }
 
-void refusal_explain(struct buf *b, const struct refusal *r, const struct ruleset *rs)
+/* As eval_names wants it: the end itself counts, also when it is gone by now; 0 for what is no group of workloads. */
+static unsigned members_with_itself(const struct members *m, const char *group)
+{
+	unsigned n = members_of(m, group);
+
+	if (strcmp(group, GROUP_WORLD) == 0 || strcmp(group, GROUP_HOST) == 0)
+		return 0;
+	return n ? n : 1;
+}
+
+void refusal_explain(struct buf *b, const struct refusal *r, const struct ruleset *rs, const struct members *m)
 {
 	struct eval_end src = {r->v.src, r->v.group[0]}, dst = {r->v.dst, r->v.group[1]};
-	struct eval_names names = {r->v.workload[0] ? r->label[0] : NULL, r->v.workload[1] ? r->label[1] : NULL, 0, 0};
+	struct eval_names names = {r->v.workload[0] ? r->label[0] : NULL, r->v.workload[1] ? r->label[1] : NULL,
+				   members_with_itself(m, r->v.group[0]), members_with_itself(m, r->v.group[1])};
 
 	if (rs)
 		eval_explain(b, rs, &src, &dst, r->v.proto, r->v.dst_port, &names);

@@ -9,6 +9,7 @@
 
 #include "common/verdict.h"
 #include "segment/eval.h"
+#include "ui-cli/members.h"
 #include "ui-cli/view.h"
 
 struct refusal {
@@ -36,7 +37,7 @@ void refusal_rules_free(struct refusal_rules *r);
 /* The ruleset that decided; NULL when the store no longer has it. */
 const struct ruleset *refusal_rules_get(struct refusal_rules *r, struct store_txn *t, uint64_t generation);
 
-/* Lines of text into b: why it was refused, the nearest rule, the edit. */
-void refusal_explain(struct buf *b, const struct refusal *r, const struct ruleset *rs);
+/* Lines of text into b: why it was refused, the nearest rule, the edit, whom else that would let in. */
+void refusal_explain(struct buf *b, const struct refusal *r, const struct ruleset *rs, const struct members *m);
 
 #endif

@@ -415,6 +415,7 @@ static void test_file(void)
 		{"10.0.0.1\n", "line 1: no name after the address; a line is ADDRESS NAME [GROUP]: \"10.0.0.1\""},
 		{"\n\n10.0.0.1 a b c\n", "line 3: more than ADDRESS NAME [GROUP]: \"c\""},
 		{"10.0.0.1 a\n10.0.0.1 b\n", "line 2: its address already has another name in line 1: \"b\""},
+		{"10.0.0.1 a\n10.0.0.9 c\n10.0.0.1 b\n", "line 3: its address already has another name in line 1: \"b\""},
 		{"10.0.0.1 a x\n10.0.0.2 a y\n", "line 2: this workload is in another group in line 1: \"y\""},
 		{"10.0.0.1 a world\n", "line 1: \"world\" is what has no name; leave the line out: \"world\""},
 		{"# nothing\n", "no line \"ADDRESS NAME [GROUP]\" in it"},
