@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A capture worker's process: it confines itself first, then takes orders from the parent (attach here, leave there) and
- * puts what the worker reports into the ring that leads to the engine. It speaks to nobody else. When the parent is gone,
- * or says stop, it reports the flows it still holds and ends.
+ * A capture worker's process: it confines itself first, then takes orders from the parent (attach here, leave there)
+ * and puts what the worker reports into the ring that leads to the engine. It speaks to nobody else. When the parent
+ * is gone, or says stop, it reports the flows it still holds and ends.
  */
 #include "config.h"
 #include "daemon/roles.h"

@@ -143,7 +143,8 @@ void enforcer_hello(struct enforcer *e)
 	say_links(e);
 	say_workloads(e);
 	if (generation)
-		printf("  enforces   generation %llu is in the kernel; see weir status\n", (unsigned long long)generation);
+		printf("  enforces   generation %llu is in the kernel; see weir status\n",
+		       (unsigned long long)generation);
 	else
 		printf("  enforces   nothing: no policy is in force\n");
 	for (size_t i = 0; i < e->n_notices; i++)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The host's own addresses in the store. Flows carry no workload for an end that is the host, so that whoever reads them
- * later has only the address to go by; bound to one workload named "host", its intervals tell the host from the world, also
- * for addresses that it has no more.
+ * The host's own addresses in the store. Flows carry no workload for an end that is the host, so that whoever reads
+ * them later has only the address to go by; bound to one workload named "host", its intervals tell the host from the
+ * world, also for addresses that it has no more.
  */
 #include "config.h"
 #include "daemon/engine.h"

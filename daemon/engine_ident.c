@@ -47,7 +47,8 @@ void engine_workload(struct engine *e, const struct workload *w, bool ended, uin
 		engine_failed(e, put_workload(e, w));
 		for (unsigned i = 0; old && i < old->n_addrs && engine_txn(e); i++)
 			if (ended || !has_addr(w, &old->addrs[i]))
-				engine_failed(e, store_addr_unbind(e->txn, &old->addrs[i], w->id, ended ? w->end_ns : bound_ns));
+				engine_failed(e, store_addr_unbind(e->txn, &old->addrs[i], w->id, ended ? w->end_ns
+								   : bound_ns));
 		for (unsigned i = 0; i < w->n_addrs && engine_txn(e); i++) {
 			if (ended && old && has_addr(old, &w->addrs[i]))
 				continue;
