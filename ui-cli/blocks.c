@@ -138,7 +138,7 @@ static void set_reason(json_t *o, const struct refusal *r, const struct ruleset 
 	struct buf b = BUF_INIT;
 	struct eval_result result;
 	struct eval_miss miss;
-	uint32_t replaces = 0;
+	uint32_t extends = 0;
 
 	eval(&result, rs, &src, &dst, r->v.proto, r->v.dst_port);
 	if (result.group >= 0)
@@ -150,10 +150,10 @@ static void set_reason(json_t *o, const struct refusal *r, const struct ruleset 
 		jsonl_set_text(why, "failed", eval_failed_name(miss.failed));
 		if (miss.nearest)
 			jsonl_set_number(why, "nearest_line", miss.nearest->line);
-		eval_edit(&b, &replaces, &result, &miss, &src, &dst, r->v.proto, r->v.dst_port);
+		eval_edit(&b, &extends, &result, &miss, &src, &dst, r->v.proto, r->v.dst_port);
 		jsonl_set_text(why, "edit", b.data);
-		if (replaces)
-			jsonl_set_number(why, "edit_replaces_line", replaces);
+		if (extends)
+			jsonl_set_number(why, "edit_extends_line", extends);
 		buf_clear(&b);
 		refusal_explain(&b, r, rs, m);
 		jsonl_set_text(why, "text", b.data);

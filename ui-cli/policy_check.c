@@ -14,6 +14,7 @@
 #include "store/identity.h"
 #include "ui-cli/policy.h"
 #include "ui-cli/policy_file.h"
+#include "ui-cli/units.h"
 #include "ui-cli/verb.h"
 
 /* Names of groups that the store has ever seen; some more than once. */
@@ -95,6 +96,7 @@ int policy_check_verb(int argc, char **argv)
 			 "is right, 3 when there are only warnings, 1 when the document cannot be used.\n",
 		.examples = "  weir policy check policy.yaml\n"
 			    "  weir policy generate | weir policy check -\n"};
+	char groups[UNITS_STRLEN], rules[UNITS_STRLEN];
 	struct policy_file f;
 	struct operands rest;
 	struct ruleset rs;
@@ -108,8 +110,9 @@ int policy_check_verb(int argc, char **argv)
 	check_seen(&f, dir);
 	status = policy_file_compile(&rs, &c, &f);
 	if (status == VERB_DONE) {
-		printf("%s: %zu groups, %zu with a policy, %zu rules%s\n", strcmp(f.path, "-") == 0 ? "policy" : f.path,
-		       f.policy->n_groups, rs.n_groups, rs.n_rules, f.errors.n ? "" : ": right");
+		printf("%s: %s, %zu with a policy, %s%s\n", strcmp(f.path, "-") == 0 ? "policy" : f.path,
+		       units_plural(f.policy->n_groups, "group", "groups", groups), rs.n_groups,
+		       units_plural(rs.n_rules, "rule", "rules", rules), f.errors.n ? "" : ": right");
 		ruleset_fini(&rs);
 		if (f.errors.n)
 			status = VERB_WARNED;

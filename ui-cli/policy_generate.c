@@ -57,6 +57,7 @@ static int print_new(const struct command *c, const struct policy *p, const char
 /* A file that is not there yet is simply written. */
 static int write_first(const struct command *c, const struct policy *p, const char *comment, const char *path)
 {
+	char groups[UNITS_STRLEN];
 	struct buf b = BUF_INIT;
 	int rc = policy_emit(&b, p, comment), status = VERB_DONE;
 	FILE *out = rc == 0 ? fopen(path, "wx") : NULL;
@@ -68,7 +69,8 @@ static int write_first(const struct command *c, const struct policy *p, const ch
 	if (rc < 0)
 		status = command_failed(c, "%s: %s", path, strerror(-rc));
 	else
-		printf("%s written: %zu groups, each new one at stage observe\n", path, p->n_groups);
+		printf("%s written: %s at stage observe\n", path,
+		       units_plural(p->n_groups, "group", "groups", groups));
 	buf_fini(&b);
 	return status;
 }
@@ -142,6 +144,13 @@ int policy_generate_verb(int argc, char **argv)
 	if (first_ns == 0) {
 		status = command_failed(
 			&c, "nothing to learn from yet: no conversation between workloads is in %s for that time", dir);
+		goto out;
+	}
+	if (p->n_groups == 0) {
+		status = command_failed(&c,
+					"nothing to learn from: no list of a group would decide on any of the conversations in %s. "
+					"A capture has no names by itself: weir read --inventory FILE brings them",
+					dir);
 		goto out;
 	}
 	snprintf(comment, sizeof(comment), "Learned by weir %s from flows of\n%s", PACKAGE_VERSION,

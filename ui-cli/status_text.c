@@ -97,16 +97,20 @@ static void write_policy(json_t *status, FILE *out)
 static void write_store(json_t *status, FILE *out)
 {
 	json_t *s = json_object_get(status, "store");
-	char used[UNITS_STRLEN], budget[UNITS_STRLEN], from[UNITS_STRLEN], to[UNITS_STRLEN];
+	static const char *const counts[][3] = {{"flows", "flow", "flows"},
+						{"workloads", "workload", "workloads"},
+						{"edges", "edge", "edges"},
+						{"verdicts", "verdict", "verdicts"}};
+	char used[UNITS_STRLEN], budget[UNITS_STRLEN], from[UNITS_STRLEN], to[UNITS_STRLEN], text[UNITS_STRLEN];
 	struct buf b = BUF_INIT;
 
 	if (!s)
 		return;
-	buf_printf(&b,
-		   "%s, %s of %s; %" PRIu64 " flows, %" PRIu64 " workloads, %" PRIu64 " edges, %" PRIu64 " verdicts",
-		   text_of(status, "state"), units_bytes(number_of(s, "bytes_used"), used),
-		   units_bytes(number_of(s, "size_budget"), budget), number_of(s, "flows"), number_of(s, "workloads"),
-		   number_of(s, "edges"), number_of(s, "verdicts"));
+	buf_printf(&b, "%s, %s of %s", text_of(status, "state"), units_bytes(number_of(s, "bytes_used"), used),
+		   units_bytes(number_of(s, "size_budget"), budget));
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		buf_printf(&b, "%s%s", i ? ", " : "; ",
+			   units_plural(number_of(s, counts[i][0]), counts[i][1], counts[i][2], text));
 	line(out, "store", TABLE_PLAIN, b.data);
 	if (*moment_of(s, "oldest_flow", from) && *moment_of(s, "newest_flow", to)) {
 		buf_clear(&b);
@@ -139,7 +143,7 @@ static void write_inventory(json_t *status, FILE *out)
 	json_t *inv = json_object_get(status, "inventory"), *notices = json_object_get(inv, "notices"), *notice;
 	char when[UNITS_STRLEN];
 	struct buf b = BUF_INIT;
-	size_t i;
+	size_t i, told = 0;
 
 	if (!inv)
 		return;
@@ -148,10 +152,11 @@ static void write_inventory(json_t *status, FILE *out)
 		   json_is_false(json_object_get(inv, "settled")) ? "; still asking the runtime" : "");
 	line(out, "inventory", TABLE_PLAIN, b.data);
 	json_array_foreach (notices, i, notice) {
+		if (!json_is_true(json_object_get(notice, "problem")))
+			continue; /* news; in JSON */
 		buf_clear(&b);
 		buf_printf(&b, "%s  %s", moment_of(notice, "timestamp", when), text_of(notice, "text"));
-		line(out, i ? "" : "notices", json_is_true(json_object_get(notice, "problem")) ? TABLE_WARN : TABLE_DIM,
-		     b.data);
+		line(out, told++ ? "" : "problems", TABLE_WARN, b.data);
 	}
 	buf_fini(&b);
 }
