@@ -33,6 +33,13 @@ struct enforcer_workload {
 	bool ended;
 };
 
+/* About to run; its addresses are members already. */
+struct enforcer_soon {
+	struct enforcer_soon *next;
+	struct workload w;
+	uint64_t until_mono_ns; /* taken back then if it has not come */
+};
+
 struct enforcer_link {
 	struct body_link link;
 	uint32_t attached; /* bit per worker */
@@ -64,6 +71,7 @@ struct enforcer {
 	struct conntrack *conntrack; /* NULL: not to be had */
 	bool settled;
 	struct enforcer_workload *workloads;
+	struct enforcer_soon *soon;
 	struct enforcer_link links[ENFORCER_LINKS_MAX];
 	size_t n_links;
 	struct addr *host;
@@ -100,8 +108,14 @@ void enforcer_policy_second(struct enforcer *e);
 void enforcer_policy_settled(struct enforcer *e);
 void enforcer_order(struct enforcer *e, const struct msg *m);
 void enforcer_member_up(struct enforcer *e, const struct workload *w, const struct workload *before);
-void enforcer_member_down(struct enforcer *e, const struct workload *w);
+void enforcer_member_down(struct enforcer *e, const struct workload *w); /* what nobody else has of its addresses */
 void enforcer_bridge_up(struct enforcer *e, const struct body_link *l);
+
+/* enforcer_soon.c */
+void enforcer_soon(void *arg, const struct workload *w); /* inventory's workload_soon; arg is the enforcer */
+void enforcer_soon_came(struct enforcer *e, const struct workload *w); /* after it is one of e->workloads */
+void enforcer_soon_tick(struct enforcer *e);
+void enforcer_soon_close(struct enforcer *e);
 
 /* enforcer_report.c */
 void enforcer_report_roles(struct enforcer *e);

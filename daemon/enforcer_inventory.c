@@ -93,6 +93,7 @@ static void workload_up(void *arg, const struct workload *w)
 	k->w = *w;
 	k->ended = false;
 	k->bound_ns = inventory_bound_ns(e->inv);
+	enforcer_soon_came(e, w);
 	tell_workload(e, k);
 }
 
@@ -282,7 +283,7 @@ int enforcer_inventory_open(struct enforcer *e)
 	const struct settings *s = e->s;
 	const char *sockets[SETTINGS_TEXTS_MAX + 1] = {NULL};
 	struct inventory_settings is = {0};
-	const struct inventory_events ev = {workload_up, workload_down, link_up, link_down, host_addrs, notice, e};
+	const struct inventory_events ev = {workload_up, workload_down, enforcer_soon, link_up, link_down, host_addrs, notice, e};
 	int rc;
 
 	for (size_t i = 0; s->runtimes[i]; i++)
@@ -311,6 +312,7 @@ void enforcer_inventory_close(struct enforcer *e)
 		free(e->workloads);
 		e->workloads = next;
 	}
+	enforcer_soon_close(e);
 	free(e->host);
 }
 
@@ -324,6 +326,7 @@ void enforcer_inventory_tick(struct enforcer *e)
 		enforcer_policy_settled(e);
 	}
 	forget_ended(e);
+	enforcer_soon_tick(e);
 	/* An interface that was down, or not yet there for us, is tried again as long as the inventory has it. */
 	for (size_t i = 0; i < e->n_links; i++) {
 		struct enforcer_link *l = &e->links[i];

@@ -156,6 +156,8 @@ static int members_of(const struct enforcer *e, const struct policy *groups, str
 
 	for (const struct enforcer_workload *k = e->workloads; k; k = k->next)
 		count += k->ended ? 0 : k->w.n_addrs;
+	for (const struct enforcer_soon *s = e->soon; s; s = s->next)
+		count += s->w.n_addrs;
 	m = calloc(count ? count : 1, sizeof(*m));
 	if (!m)
 		return -ENOMEM;
@@ -163,6 +165,12 @@ static int members_of(const struct enforcer *e, const struct policy *groups, str
 		for (unsigned a = 0; !k->ended && a < k->w.n_addrs; a++, i++) {
 			m[i].addr = k->w.addrs[a];
 			snprintf(m[i].group, sizeof(m[i].group), "%s", policy_group_of(groups, &k->w));
+		}
+	}
+	for (const struct enforcer_soon *s = e->soon; s; s = s->next) {
+		for (unsigned a = 0; a < s->w.n_addrs; a++, i++) {
+			m[i].addr = s->w.addrs[a];
+			snprintf(m[i].group, sizeof(m[i].group), "%s", policy_group_of(groups, &s->w));
 		}
 	}
 	*out = m;
@@ -342,11 +350,14 @@ static bool has_addr(const struct workload *w, const struct addr *a)
 	return false;
 }
 
-/* Whether another workload that lives has the address. */
+/* Whether another workload that lives, or is about to, has the address. */
 static bool taken(const struct enforcer *e, const struct addr *a, uint64_t not_id)
 {
 	for (const struct enforcer_workload *k = e->workloads; k; k = k->next)
 		if (!k->ended && k->w.id != not_id && has_addr(&k->w, a))
+			return true;
+	for (const struct enforcer_soon *s = e->soon; s; s = s->next)
+		if (has_addr(&s->w, a))
 			return true;
 	return false;
 }

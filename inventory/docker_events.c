@@ -29,8 +29,10 @@ static void network_inspected(void *arg, long status, int error, const char *bod
 
 	for (unsigned i = 0; j && i < LIVES_BUCKETS; i++)
 		for (struct container *c = l->bucket[i]; c; c = c->next)
-			if (c->ev)
+			if (c->ev) {
 				inspect_network(j, c->id, c->ev);
+				soon_tell(c);
+			}
 	json_decref(j);
 	while (*at != n)
 		at = &(*at)->next;
@@ -103,6 +105,7 @@ static void on_connect(struct container *c, uint64_t t, const char *network)
 		if (!c->ev)
 			learn_attributes(c, NULL);
 		ask_network(c->lives, network);
+		soon_ask(c);
 	} else {
 		c->joined_ns = t;
 	}
@@ -116,6 +119,7 @@ static void on_start(struct container *c, uint64_t t, const json_t *attributes)
 			life_reset(c);
 		c->start_ns = t;
 		learn_attributes(c, attributes);
+		soon_tell(c);
 	}
 	ask_inspect(c);
 }
@@ -132,10 +136,10 @@ static void on_die(struct container *c, uint64_t t, const json_t *attributes)
 	if (c->live) {
 		life_down(c, t);
 		life_reset(c);
-		if (!c->inspecting)
-			container_drop(c);
+		container_answered(c);
 	} else if (c->start_ns || c->connect_ns) {
 		c->die_ns = t;
+		soon_withdraw(c);
 	}
 }
 
@@ -196,6 +200,8 @@ static void network_event(struct lives *l, const json_t *o, const char *action, 
 		on_connect(c, t, network);
 	else if (c && c->live)
 		ask_inspect(c);
+	else if (c)
+		soon_withdraw(c); /* its start has failed */
 }
 
 uint64_t lives_event(struct lives *l, const char *text, size_t len)

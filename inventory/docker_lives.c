@@ -7,6 +7,7 @@
  *	inspect           everything, if it comes in time. Docker answers it only when a start in progress is done, so it
  *	                  is asked at connect: then it waits at the engine, in front of whatever ends the container
  *	network inspect   the address, at once, also asked at connect: what is left when the inspect came too late
+ *	list              name, image, labels, at once: with the address, enough to tell that it is coming (docker_soon.c)
  *
  * A life is told (table_up) as soon as an inspect shows it running, or when the inspect has failed and the events alone
  * must do. Every step may come twice, after a reconnect or because a list and an event say the same.
@@ -73,13 +74,20 @@ void container_drop(struct container *c)
 {
 	struct container **at = slot(c->lives, c->id);
 
-	if (c->inspecting) {
+	soon_withdraw(c);
+	if (c->inspecting || c->listing) {
 		c->dead = true;
 		return;
 	}
 	*at = c->next;
 	c->lives->n--;
 	container_free(c);
+}
+
+void container_answered(struct container *c)
+{
+	if (c->dead || (!c->inspecting && !c->listing && !c->live && !c->start_ns && !c->connect_ns))
+		container_drop(c);
 }
 
 struct container *container_get(struct lives *l, const char *id, bool make)
@@ -140,7 +148,7 @@ void lives_forget_requests(struct lives *l)
 	for (unsigned i = 0; i < LIVES_BUCKETS; i++)
 		for (struct container *c = l->bucket[i], *next; c; c = next) {
 			next = c->next;
-			c->inspecting = c->again = false;
+			c->inspecting = c->again = c->listing = false;
 			if (c->die_ns && !c->live)
 				life_up_from_events(c);
 			if (c->dead)
@@ -180,6 +188,7 @@ static void life_up(struct container *c, struct workload *w)
 	if (table_up(c->lives->table, w, bound) == 0)
 		c->live = w->id;
 	c->unconfirmed = false;
+	c->soon = 0; /* the life takes its place */
 	free(c->ev);
 	c->ev = NULL;
 	if (c->die_ns) {
@@ -274,8 +283,8 @@ static void inspected(void *arg, long status, int error, const char *body, size_
 	free(in);
 	if (c->again && !c->dead)
 		ask_inspect(c);
-	else if (c->dead || (!c->live && !c->start_ns && !c->connect_ns))
-		container_drop(c);
+	else
+		container_answered(c);
 }
 
 void ask_inspect(struct container *c)

@@ -268,6 +268,26 @@ void inspect_image_digest(const struct json_t *o, const char *image, char out[80
 	}
 }
 
+void inspect_listed(struct workload *w, const struct json_t *o)
+{
+	const json_t *names = json_object_get(o, "Names"), *n;
+	size_t i;
+
+	/* "/name"; links to it add "/other/alias". Podman leaves the slash out. */
+	json_array_foreach(names, i, n) {
+		const char *name = json_string_value(n);
+
+		if (name && *name == '/')
+			name++;
+		if (name && *name && !strchr(name, '/')) {
+			name_copy(w->name, sizeof(w->name), name);
+			break;
+		}
+	}
+	inspect_text(w->image, sizeof(w->image), o, "Image");
+	inspect_labels(w, json_object_get(o, "Labels"), NULL);
+}
+
 void inspect_network(const struct json_t *o, const char *container_id, struct workload *w)
 {
 	const json_t *c = member(o, "Containers", container_id);

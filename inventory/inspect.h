@@ -25,6 +25,8 @@ int inspect_container(struct inspected *out, const struct json_t *o, const char 
 /* The digest that the image was pulled by, out of `docker image inspect`, for the repository that image names; the image
  * id where it was built here. */
 void inspect_image_digest(const struct json_t *o, const char *image, char out[80]);
+/* One object of the container list: name, image and labels, which it tells also of a container that is being started. */
+void inspect_listed(struct workload *w, const struct json_t *o);
 /* The addresses of one container out of `docker network inspect`; adds what w has not. */
 void inspect_network(const struct json_t *o, const char *container_id, struct workload *w);
 

@@ -37,6 +37,13 @@ struct inventory_events {
 	void (*workload_up)(void *arg, const struct workload *w);
 	/* Ended: w->end_ns is set. */
 	void (*workload_down)(void *arg, const struct workload *w);
+	/*
+	 * Is about to run: the runtime has given it addresses, its process does not exist yet. w has name, group and addresses,
+	 * but no life (id and start_ns are 0): runtime_id says whose it is. Told again when it gets one more address. What was
+	 * told is over when workload_up comes for the same runtime_id, or when this comes without addresses: it will not run.
+	 * Neither comes if the runtime is lost meanwhile, so a time limit is up to who listens. May be NULL.
+	 */
+	void (*workload_soon)(void *arg, const struct workload *w);
 	/* Came, or its name or addresses changed (same ifindex). */
 	void (*link_up)(void *arg, const struct inventory_link *l);
 	void (*link_down)(void *arg, uint32_t ifindex);

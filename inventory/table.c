@@ -125,6 +125,19 @@ void table_down(struct table *t, uint64_t id, uint64_t end_ns, int32_t exit_code
 	free(e);
 }
 
+void table_soon(struct table *t, const struct workload *w)
+{
+	struct workload *copy = t->ev->workload_soon ? malloc(sizeof(*copy)) : NULL;
+
+	if (!copy)
+		return;
+	*copy = *w;
+	copy->id = copy->start_ns = copy->end_ns = 0;
+	inventory_group_name(copy, t->name_templates, copy->group);
+	t->ev->workload_soon(t->ev->arg, copy);
+	free(copy);
+}
+
 const struct workload *table_find(const struct table *t, uint64_t id)
 {
 	const struct entry *e = t->bucket[id % BUCKETS];

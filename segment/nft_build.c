@@ -60,7 +60,7 @@ static bool base_reserved(const char *base)
 {
 	static const char *const fixed[] = {NFT_SET_WORKLOADS, NFT_SET_ARMED, NFT_MAP_INBOUND, NFT_MAP_OUTBOUND,
 					    NFT_SET_WOULD_BLOCK, NFT_SET_BLOCK, NFT_SET_WOULD_BLOCK NFT_SET_ICMP,
-					    NFT_SET_BLOCK NFT_SET_ICMP};
+					    NFT_SET_BLOCK NFT_SET_ICMP, NFT_SET_NEWCOMERS, NFT_SET_STRANGERS};
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		if (strcmp(base, fixed[i]) == 0)

@@ -22,17 +22,26 @@
 #define NFT_SET_WOULD_BLOCK "would_block" /* what was refused, or would have been: counted */
 #define NFT_SET_BLOCK "block"
 #define NFT_SET_ICMP "_icmp"              /* would_block_icmp_4: keyed by type */
+#define NFT_SET_NEWCOMERS "newcomers"     /* on a bridge, without a name so far: lost rather than refused for now */
+#define NFT_SET_STRANGERS "strangers"     /* those who had their time as newcomers */
 #define NFT_SET_SETTLING "settling"       /* without a suffix */
 #define NFT_SET_BRIDGES "bridges"         /* without a suffix */
 #define NFT_CHAIN_ABOUT "about"
+#define NFT_CHAIN_NEWCOMER "newcomer"
 #define NFT_MISS_SET_SIZE 65536
 #define NFT_MISS_TIMEOUT_MS (3600 * 1000ull)
+/* A SYN that is lost is sent again after 1 s and after 3 s: the second time at the latest it gets its answer. */
+#define NFT_NEWCOMER_MS 3000ull
+#define NFT_STRANGER_MS (3600 * 1000ull)
+#define NFT_NEWCOMERS_SIZE 4096
+#define NFT_STRANGERS_SIZE 65536
 #define NFT_SETTLING_MS (600 * 1000ull)
 
 extern const struct nft_shape nft_shape_addr4, nft_shape_addr6;   /* plain sets of addresses */
 extern const struct nft_shape nft_shape_armed4, nft_shape_armed6; /* with timeouts */
 extern const struct nft_shape nft_shape_map4, nft_shape_map6;     /* verdict maps */
 extern const struct nft_shape nft_shape_miss4, nft_shape_miss6, nft_shape_miss_icmp4, nft_shape_miss_icmp6;
+extern const struct nft_shape nft_shape_newcomers4, nft_shape_newcomers6, nft_shape_strangers4, nft_shape_strangers6;
 extern const struct nft_shape nft_shape_settling, nft_shape_bridges;
 
 /* What a group is to the table. */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/if.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
@@ -118,6 +119,15 @@ void nft_match_family_set(struct nft_builder *b, const char *set)
 {
 	meta(b, NFT_META_NFPROTO, NFT_REG_1);
 	lookup(b, set, false);
+}
+
+void nft_match_in_kind(struct nft_builder *b, const char *kind)
+{
+	char name[IFNAMSIZ] = "";
+
+	snprintf(name, sizeof(name), "%s", kind);
+	meta(b, NFT_META_IIFKIND, NFT_REG_1);
+	cmp(b, NFT_CMP_EQ, name, sizeof(name));
 }
 
 /* Offsets of the addresses: RFC 791, RFC 8200. */
@@ -356,6 +366,19 @@ void nft_update_miss(struct nft_builder *b, bool v4, enum nft_miss_key key, cons
 	nftnl_expr_set_u64(counter, NFTNL_EXPR_CTR_PACKETS, 0);
 	nftnl_expr_set_u64(counter, NFTNL_EXPR_CTR_BYTES, 0);
 	nftnl_expr_add_expr(e, NFTNL_EXPR_DYNSET_EXPRESSIONS, counter);
+}
+
+void nft_note_source(struct nft_builder *b, bool v4, bool renew, const char *set)
+{
+	struct nftnl_expr *e;
+
+	load_addr(b, v4, true, NFT_REG_1);
+	e = add(b, "dynset");
+	if (!e)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_OP, renew ? NFT_DYNSET_OP_UPDATE : NFT_DYNSET_OP_ADD);
+	nftnl_expr_set_str(e, NFTNL_EXPR_DYNSET_SET_NAME, set);
 }
 
 void nft_verdict(struct nft_builder *b, int verdict, const char *chain)

@@ -53,6 +53,7 @@ void nft_match_services(struct nft_builder *b, const struct service *s, size_t n
 void nft_match_ct_state(struct nft_builder *b, uint32_t mask);
 void nft_match_not_syn(struct nft_builder *b); /* tcp flags != syn / fin,syn,rst,ack */
 void nft_match_family_set(struct nft_builder *b, const char *set);
+void nft_match_in_kind(struct nft_builder *b, const char *kind); /* meta iifkind: of interface it came in by */
 
 /* Actions */
 void nft_counter(struct nft_builder *b);
@@ -61,6 +62,8 @@ void nft_log(struct nft_builder *b, uint16_t group, const char *prefix, uint32_t
 /* update @set { saddr . daddr . <service> counter }: port where the protocol has one, ICMP type, or 0. */
 enum nft_miss_key { NFT_MISS_PORT, NFT_MISS_ICMP, NFT_MISS_NONE };
 void nft_update_miss(struct nft_builder *b, bool v4, enum nft_miss_key key, const char *set);
+/* add @set { saddr }, or update, which renews its time. A full set ends the rule. */
+void nft_note_source(struct nft_builder *b, bool v4, bool renew, const char *set);
 void nft_verdict(struct nft_builder *b, int verdict, const char *chain); /* NF_ACCEPT, NFT_GOTO, NFT_RETURN, ... */
 void nft_vmap(struct nft_builder *b, bool v4, bool source, const char *map);
 void nft_reject(struct nft_builder *b, bool tcp_reset);

@@ -57,6 +57,12 @@ const struct nft_shape nft_shape_miss_icmp4 = {
 	.key_type = CONCAT(0, NFT_TYPE_IPADDR, NFT_TYPE_IPADDR, NFT_TYPE_ICMP), .key_len = 12, MISS_SHAPE};
 const struct nft_shape nft_shape_miss_icmp6 = {
 	.key_type = CONCAT(0, NFT_TYPE_IP6ADDR, NFT_TYPE_IP6ADDR, NFT_TYPE_ICMP6), .key_len = 36, MISS_SHAPE};
+#define NEWCOMERS .flags = NFT_SET_EVAL | NFT_SET_TIMEOUT, .size = NFT_NEWCOMERS_SIZE, .timeout_ms = NFT_NEWCOMER_MS
+#define STRANGERS .flags = NFT_SET_EVAL | NFT_SET_TIMEOUT, .size = NFT_STRANGERS_SIZE, .timeout_ms = NFT_STRANGER_MS
+const struct nft_shape nft_shape_newcomers4 = {.key_type = NFT_TYPE_IPADDR, .key_len = 4, NEWCOMERS};
+const struct nft_shape nft_shape_newcomers6 = {.key_type = NFT_TYPE_IP6ADDR, .key_len = 16, NEWCOMERS};
+const struct nft_shape nft_shape_strangers4 = {.key_type = NFT_TYPE_IPADDR, .key_len = 4, STRANGERS};
+const struct nft_shape nft_shape_strangers6 = {.key_type = NFT_TYPE_IP6ADDR, .key_len = 16, STRANGERS};
 const struct nft_shape nft_shape_settling = {.key_type = NFT_TYPE_NFPROTO, .key_len = 1, .flags = NFT_SET_TIMEOUT};
 const struct nft_shape nft_shape_bridges = {.key_type = NFT_TYPE_IFNAME, .key_len = 16, .host_order = true,
 					    .ours = true};
@@ -97,6 +103,10 @@ static int build_sets(struct nft_model *m)
 		{NFT_SET_BLOCK, "_6", &nft_shape_miss6, "refused: packets counted"},
 		{NFT_SET_BLOCK NFT_SET_ICMP, "_4", &nft_shape_miss_icmp4, "the same for ICMP"},
 		{NFT_SET_BLOCK NFT_SET_ICMP, "_6", &nft_shape_miss_icmp6, "the same for ICMPv6"},
+		{NFT_SET_NEWCOMERS, "_4", &nft_shape_newcomers4, "on a bridge, no name yet: not refused for now"},
+		{NFT_SET_NEWCOMERS, "_6", &nft_shape_newcomers6, "on a bridge, no name yet: not refused for now"},
+		{NFT_SET_STRANGERS, "_4", &nft_shape_strangers4, "have had their time as newcomers: refused"},
+		{NFT_SET_STRANGERS, "_6", &nft_shape_strangers6, "have had their time as newcomers: refused"},
 		{NFT_SET_SETTLING, "", &nft_shape_settling, "connections older than the table are taken as they are"},
 		{NFT_SET_BRIDGES, "", &nft_shape_bridges, "bridges made to pass their frames through here"},
 	};
@@ -254,6 +264,58 @@ static int build_counting(struct nft_chain *c, const char *base, int verdict, co
 	return nft_rule_finish(&b, 0, overflow_tag, "more than the sets hold, or too short to tell");
 }
 
+/*
+ * Who speaks on a bridge and is no workload may be a container that started a moment ago, whose name has not come yet. A
+ * refusal would be an error in a program that did nothing wrong; a packet that is lost is sent again, and then the name is
+ * there. So for its first seconds it is lost, uncounted as a refusal since none was made; whoever has had that time is refused
+ * as anybody. Full sets mean: no such time. What the host itself sends came in by no interface and is not meant.
+ */
+static int build_newcomer(struct nft_model *m)
+{
+	struct nft_chain *c = chain(m, NFT_CHAIN_NEWCOMER, -1, "may be a container that is too new to have a name");
+	struct nft_builder b;
+	int rc = 0;
+
+	for (int v4 = 1; rc == 0 && v4 >= 0; v4--) {
+		const char *newcomers = v4 ? NFT_SET_NEWCOMERS "_4" : NFT_SET_NEWCOMERS "_6";
+		const char *strangers = v4 ? NFT_SET_STRANGERS "_4" : NFT_SET_STRANGERS "_6";
+
+		nft_rule_start(&b, c);
+		nft_match_addr_set(&b, v4, true, newcomers, false);
+		nft_counter(&b);
+		rc = end(&b, NF_DROP, NULL, "newcomer, within its 3 seconds: dropped, so that it tries again");
+		if (rc < 0)
+			return rc;
+		nft_rule_start(&b, c);
+		nft_match_addr_set(&b, v4, true, strangers, false);
+		nft_note_source(&b, v4, true, strangers);
+		rc = end(&b, NFT_RETURN, NULL, "known to have no name: refused");
+		if (rc < 0)
+			return rc;
+		nft_rule_start(&b, c);
+		nft_match_family(&b, v4);
+		nft_note_source(&b, v4, false, strangers);
+		nft_note_source(&b, v4, false, newcomers);
+		nft_counter(&b);
+		rc = end(&b, NF_DROP, NULL, "newcomer, its first packet: dropped, so that it tries again");
+	}
+	return rc;
+}
+
+static int build_newcomer_test(struct nft_chain *c)
+{
+	struct nft_builder b;
+	int rc = 0;
+
+	for (int v4 = 1; rc == 0 && v4 >= 0; v4--) {
+		nft_rule_start(&b, c);
+		nft_match_in_kind(&b, "bridge");
+		nft_match_addr_set(&b, v4, true, v4 ? NFT_SET_WORKLOADS "_4" : NFT_SET_WORKLOADS "_6", true);
+		rc = end(&b, NFT_JUMP, NFT_CHAIN_NEWCOMER, "");
+	}
+	return rc;
+}
+
 static int build_misses(struct nft_model *m, uint64_t generation, uint16_t log_group)
 {
 	struct nft_chain *c;
@@ -270,7 +332,9 @@ static int build_misses(struct nft_model *m, uint64_t generation, uint16_t log_g
 		return rc;
 	c = chain(m, NFT_SET_BLOCK, -1, "no rule allows it: counted, sampled, refused");
 	snprintf(prefix, sizeof(prefix), "weir block %llu ", (unsigned long long)generation);
-	rc = build_samples(c, ANSWERS, ANSWERS_BURST, prefix, log_group);
+	rc = build_newcomer_test(c);
+	if (rc == 0)
+		rc = build_samples(c, ANSWERS, ANSWERS_BURST, prefix, log_group);
 	if (rc == 0)
 		rc = build_counting(c, NFT_SET_BLOCK, NFT_GOTO, "refuse", NFT_TAG_OVERFLOW_BLOCK);
 	if (rc < 0)
@@ -317,6 +381,8 @@ int nft_build_fixed(struct nft_model *m, const struct nft_about *about, uint16_t
 		rc = build_base(m, "output", NF_INET_LOCAL_OUT);
 	if (rc == 0)
 		rc = build_decide(m);
+	if (rc == 0)
+		rc = build_newcomer(m);
 	if (rc == 0)
 		rc = build_misses(m, about->generation, log_group);
 	return rc < 0 ? rc : build_about(m, about);

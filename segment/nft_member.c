@@ -138,6 +138,21 @@ static int change_member(struct nft *n, const struct nft_member *old, const stru
 	return rc;
 }
 
+/* Who has a name is no stranger, and whoever has the address next has its time as a newcomer again. Mostly there is nothing
+ * to remove, which the kernel says with -ENOENT; that must not spoil the change above, hence one of its own. */
+static void forget_stranger(struct nft *n, const struct addr *a)
+{
+	bool v4 = addr_is_v4(a);
+	char error[NFT_ERROR_STRLEN];
+	struct nft_one o = {.add = false};
+
+	if (nft_change_start(&o.c, 0) == 0 &&
+	    nft_change_elem(&o, v4 ? NFT_SET_STRANGERS "_4" : NFT_SET_STRANGERS "_6", a->b + (v4 ? 12 : 0), v4 ? 4 : 16,
+			    NULL, NULL, 0) == 0)
+		(void)nft_change_commit(&o.c, n->nl, error, sizeof(error));
+	nft_change_fini(&o.c);
+}
+
 int nft_member_add(struct nft *n, const struct nft_member *m, char *error)
 {
 	long i = nft_member_find(n, &m->addr);
@@ -150,6 +165,8 @@ int nft_member_add(struct nft *n, const struct nft_member *m, char *error)
 	if (i >= 0)
 		old = n->members[i];
 	rc = n->about.generation ? change_member(n, i >= 0 ? &old : NULL, m, error) : 0;
+	if (rc == 0 && i < 0 && n->about.generation)
+		forget_stranger(n, &m->addr);
 	/* Somebody else took elements or the table away: that is put back in the same go. */
 	if ((rc == -ENOENT || rc == -EEXIST) && n->have_rs)
 		return nft_members_put(n, m) < 0 ? -ENOMEM : nft_sync(n, NULL, error);

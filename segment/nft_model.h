@@ -32,7 +32,7 @@ struct nft_about {
 	uint8_t armed;        /* enum nft_armed */
 	uint64_t deadline_ns; /* CLOCK_MONOTONIC; ARMED_UNTIL */
 };
-#define NFT_LAYOUT 1 /* counts up when fixed chains or set types change: a table of another layout is replaced whole */
+#define NFT_LAYOUT 2 /* counts up when fixed chains or set types change: a table of another layout is replaced whole */
 
 /* An anonymous set that belongs to one rule, as bytes: count elements of elem_len bytes each. */
 struct nft_anon {

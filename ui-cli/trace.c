@@ -299,6 +299,19 @@ static int begin(struct trace *t, const char *name, uint64_t at_ns)
 	return rc < 0 ? VERB_FAILED : VERB_DONE;
 }
 
+static int answer(struct trace *t)
+{
+	int rc = walk(t);
+
+	if (rc == -E2BIG)
+		return command_failed(t->command,
+				      "more than %u ends were reached; a shorter span (--since, --until) or fewer --hops helps",
+				      TRACE_NODES_MAX);
+	if (rc == 0)
+		rc = print(t);
+	return rc < 0 ? view_failed(&t->view, "flows", rc) : VERB_DONE;
+}
+
 int verb_trace(int argc, char **argv)
 {
 	static const char *const formats[] = {"table", "json", NULL};
@@ -306,7 +319,7 @@ int verb_trace(int argc, char **argv)
 	const char *dir = STATE_DIR_DEFAULT;
 	uint64_t at_ns = 0;
 	bool forward = false;
-	int format = 0, status, rc;
+	int format = 0, status;
 	const struct option_spec options[] = {
 		OPTION_STATE(&dir),
 		{OPTION_KIND_TIME, 0, "at", "T", "the moment to begin with [forward: its start; back: its end]", &at_ns,
@@ -344,27 +357,13 @@ int verb_trace(int argc, char **argv)
 		return command_failed(&c, "out of memory");
 	hash_secret_init(&t.secret);
 	status = view_open(&t.view, &c, dir);
-	if (status != VERB_DONE)
-		goto out;
-	status = begin(&t, rest.v[0], at_ns);
 	if (status == VERB_DONE) {
-		rc = walk(&t);
-		if (rc == -E2BIG) {
-			command_failed(&c,
-				       "more than %u ends were reached; a shorter span (--since, --until) or fewer "
-				       "--hops helps",
-				       TRACE_NODES_MAX);
-			status = VERB_FAILED;
-			rc = 0;
-		}
-		if (rc == 0)
-			rc = print(&t);
-		if (rc < 0)
-			status = view_failed(&t.view, "flows", rc);
+		status = begin(&t, rest.v[0], at_ns);
+		if (status == VERB_DONE)
+			status = answer(&t);
+		view_close(&t.view);
 	}
 	free(t.node);
-	view_close(&t.view);
-out:
 	free(t.slot);
 	return status;
 }

@@ -87,6 +87,18 @@ static void on_host(void *arg, const struct addr *addrs, size_t n)
 	printf("\n");
 }
 
+/* "soon" with addresses; "not" when it will not run after all. */
+static void on_soon(void *arg, const struct workload *w)
+{
+	char text[ADDR_STRLEN];
+
+	(void)arg;
+	printf("%s %.12s %s %s", w->n_addrs ? "soon" : "not", w->runtime_id, w->name, w->group);
+	for (unsigned i = 0; i < w->n_addrs; i++)
+		printf(" %s", addr_format(&w->addrs[i], text));
+	printf("\n");
+}
+
 static void on_notice(void *arg, bool problem, const char *text)
 {
 	(void)arg;
@@ -97,7 +109,7 @@ static int watch(const char *socket, const char *netns_dir)
 {
 	const char *sockets[] = {socket, NULL};
 	struct inventory_settings s = {.runtime_sockets = sockets, .netns_dir = netns_dir};
-	struct inventory_events ev = {on_up, on_down, on_link_up, on_link_down, on_host, on_notice, NULL};
+	struct inventory_events ev = {on_up, on_down, on_soon, on_link_up, on_link_down, on_host, on_notice, NULL};
 	bool settled = false;
 	int r = inventory_open(&inv, &s, &ev);
 

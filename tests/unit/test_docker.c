@@ -185,8 +185,8 @@ static void event(const char *type, const char *action, const char *id, uint64_t
 /* ---- what the client told ---------------------------------------------------------------------------------------- */
 
 static struct {
-	unsigned ups, downs, notices, problems;
-	struct workload up, down;
+	unsigned ups, downs, soons, notices, problems;
+	struct workload up, down, soon;
 	uint64_t bound_ns;
 	char notice[512];
 } told;
@@ -205,6 +205,13 @@ static void on_down(void *arg, const struct workload *w)
 	told.down = *w;
 }
 
+static void on_soon(void *arg, const struct workload *w)
+{
+	(void)arg;
+	told.soons++;
+	told.soon = *w;
+}
+
 static void on_notice(void *arg, bool problem, const char *text)
 {
 	(void)arg;
@@ -217,7 +224,7 @@ static void client_up(void)
 {
 	static const char *sockets[] = {sock_path, NULL};
 	struct inventory_settings s = {.runtime_sockets = sockets, .no_kernel = true};
-	struct inventory_events ev = {.workload_up = on_up, .workload_down = on_down, .notice = on_notice};
+	struct inventory_events ev = {.workload_up = on_up, .workload_down = on_down, .workload_soon = on_soon, .notice = on_notice};
 
 	memset(&told, 0, sizeof(told));
 	if (inventory_open(&inv, &s, &ev) < 0)
@@ -271,6 +278,11 @@ static int good(const char *path, struct buf *b)
 		buf_adds(b, "{\"Version\":\"1.2\",\"Components\":[{\"Name\":\"Engine\"}]}");
 	} else if (strcmp(path, "/containers/json") == 0) {
 		buf_adds(b, world.list_a ? "[{\"Id\":\"" ID_A "\"}]" : "[]");
+	} else if (strcmp(path, "/containers/json?all=1&filters=%7B%22id%22%3A%5B%22" ID_A "%22%5D%7D") == 0) {
+		/* As Docker lists what it is starting; and another, which the question was not about. */
+		buf_adds(b, "[{\"Id\":\"" ID_B "\",\"Names\":[\"/wrong\"]},{\"Id\":\"" ID_A "\",\"Names\":[\"/db/alias\",\"/web-1\"],"
+			    "\"Image\":\"nginx:1\",\"State\":\"created\",\"Labels\":{\"com.docker.compose.project\":\"p\","
+			    "\"com.docker.compose.service\":\"s\"}}]");
 	} else if (strcmp(path, "/containers/" ID_A "/json") == 0) {
 		if (world.hold_inspect)
 			return 0;
@@ -368,6 +380,52 @@ static void test_listed(void)
 	RUN_UNTIL(told.downs == 2);
 	run_a_while();
 	CHECK_EQ(told.ups, 5);
+	end();
+}
+
+/* While it is being started, and no inspect is answered, its name and address are told. */
+static void test_soon(void)
+{
+	begin(good);
+	world.hold_inspect = true;
+	RUN_UNTIL(inventory_settled(inv));
+	event("network", "connect", NET, T(9), "\"container\":\"" ID_A "\"");
+	RUN_UNTIL(told.soons == 1);
+	CHECK_STR(told.soon.name, "web-1");
+	CHECK_STR(told.soon.group, "p/s");
+	CHECK_STR(told.soon.image, "nginx:1");
+	CHECK_STR(told.soon.runtime_id, ID_A);
+	CHECK_EQ(told.soon.n_addrs, 2);
+	CHECK(told.soon.id == 0 && told.soon.start_ns == 0);
+	CHECK_EQ(told.ups, 0);
+
+	/* Its start fails; then it is tried again, and works: said once more, and not taken back. */
+	event("network", "disconnect", NET, T(9) + 5, "\"container\":\"" ID_A "\"");
+	RUN_UNTIL(told.soons == 2);
+	CHECK_EQ(told.soon.n_addrs, 0);
+	CHECK_STR(told.soon.runtime_id, ID_A);
+	event("network", "connect", NET, T(9) + 6, "\"container\":\"" ID_A "\"");
+	RUN_UNTIL(told.soons == 3);
+	CHECK_EQ(told.soon.n_addrs, 2);
+	event("container", "start", ID_A, T(10) + 5, "\"name\":\"web-1\",\"image\":\"nginx:1\"");
+	world.running_a = true;
+	release_inspect();
+	RUN_UNTIL(told.ups >= 1);
+	event("container", "die", ID_A, T(11), "\"exitCode\":\"0\"");
+	RUN_UNTIL(told.downs == 1);
+	CHECK_EQ(told.soons, 3);
+
+	/* It dies before the inspect has shown it alive. */
+	world.hold_inspect = true;
+	world.running_a = false;
+	event("network", "connect", NET, T(19), "\"container\":\"" ID_A "\"");
+	RUN_UNTIL(told.soons == 4);
+	event("container", "die", ID_A, T(20), "\"exitCode\":\"0\"");
+	RUN_UNTIL(told.soons == 5);
+	CHECK_EQ(told.soon.n_addrs, 0);
+	event("container", "destroy", ID_A, T(21), "");
+	run_a_while();
+	CHECK_EQ(told.soons, 5);
 	end();
 }
 
@@ -617,6 +675,7 @@ int main(void)
 		return 1;
 	snprintf(sock_path, sizeof(sock_path), "%s/s", dir);
 	test_listed();
+	test_soon();
 	test_ended_before_inspect();
 	test_removed_before_inspect();
 	test_stale_inspect();
