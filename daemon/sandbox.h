@@ -24,14 +24,15 @@ int sandbox_find_user(struct sandbox_user *out, const char *configured, char *er
 
 /*
  * The parent: becomes the user (when root), with the supplementary groups given; gives up every capability but
- * CAP_NET_ADMIN (in use), CAP_NET_RAW (held back, for starting capture workers) and, until sandbox_parent_open,
+ * CAP_NET_ADMIN, CAP_NET_RAW (for the packet socket that answers refusals, and for starting capture workers) and
  * CAP_NET_BROADCAST (the kernel asks it of a netlink socket that hears of other network namespaces, when the socket
  * is made); shrinks the bounding set; sets no_new_privs. *has_admin, *has_raw: what it really has. 0 or negative
  * errno with *error.
  */
 int sandbox_parent(const struct sandbox_user *u, const gid_t *groups, size_t n_groups, bool *has_admin, bool *has_raw,
 		   char *error);
-/* All sockets are open: CAP_NET_BROADCAST goes. 0 or negative errno. */
+/* All sockets are open: CAP_NET_BROADCAST goes, CAP_NET_RAW is held back for new capture workers, CAP_NET_ADMIN stays in
+ * use. 0 or negative errno. */
 int sandbox_parent_open(void);
 /* The parent's filter: refuses what it never does (mount, ptrace, modules, namespaces, ...). Call when all is open. */
 int sandbox_filter_parent(void);
