@@ -25,6 +25,7 @@
 #define ROUND_MAX 8192u  /* messages from one ring before others get their turn */
 #define DRAIN_NS (5 * NS_PER_S)
 #define RETAIN_NS (30 * NS_PER_S)
+#define ALIVE_NS (5 * NS_PER_S)
 #define FORGET_NS (600 * NS_PER_S)
 #define META_ALIVE "last_alive"
 
@@ -52,9 +53,14 @@ void engine_role_notice(struct engine_role *r, uint64_t when_ns, bool problem, c
 static void commit(struct engine_role *r)
 {
 	uint64_t now = time_now_ns();
-	struct store_txn *t = engine_txn(r->engine);
+	struct store_txn *t;
 	int rc;
 
+	/* A quiet host's disk is left alone but for a sign of life now and then. */
+	if (!engine_pending(r->engine) && now - r->last_commit_ns < ALIVE_NS && r->settled)
+		return;
+	r->last_commit_ns = now;
+	t = engine_txn(r->engine);
 	if (t)
 		store_meta_put(t, META_ALIVE, &now, sizeof(now));
 	rc = engine_commit(r->engine);
@@ -65,6 +71,9 @@ static void commit(struct engine_role *r)
 			 rc == -ENOSPC ? "; free disk space, or set a smaller keep or size_budget" : "");
 		log_err("%s", text);
 		engine_role_notice(r, now, true, text);
+	} else if (!rc && r->last_error) {
+		log_info("the store takes records again");
+		engine_role_notice(r, now, false, "the store takes records again; what it did not take is counted as lost");
 	}
 	if (rc == -ENOSPC || now - r->last_retain_ns > RETAIN_NS) {
 		r->last_retain_ns = now;

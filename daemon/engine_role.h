@@ -42,7 +42,8 @@ struct engine_role {
 	struct ring *rings[SETTINGS_WORKERS_MAX];
 	bool ring_done[SETTINGS_WORKERS_MAX];
 	bool ready, settled, stopping;
-	uint64_t stop_mono_ns, started_ns, daemon_started_ns, last_alive_ns, last_retain_ns;
+	uint64_t stop_mono_ns, started_ns, daemon_started_ns, last_alive_ns, last_retain_ns,
+		last_commit_ns;
 	int last_error;
 
 	struct pending_order order;

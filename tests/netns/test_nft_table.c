@@ -305,7 +305,7 @@ static void test_names(void)
 	static const char *const names[] = {
 		"shop/web", "shop_web", "shop.web",    "shop web", "ip",      "workloads",
 		"armed",    "block",	"would_block", "1st",	   "-x",      "caf\xc3\xa9/\xe6\x97\xa5\xe6\x9c\xac",
-		"a\"b",	    "a\\b",	"\xff\xfe",    "counter",  "forward", "x_12345678"};
+		"a\"b",	    "a\\b",	"\xff\xfe",    "counter",  "forward", "x_12345678", "newcomers", "strangers"};
 	struct ruleset rs = {.generation = 9};
 	struct service any = {0, 65535, 0};
 	char *out, *json;
