@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Ten million distinct SYNs may go to eight services or to ten million; both must fit. Records lie in sets of eight, found
- * by a keyed hash of the service; in a full set the record with the fewest attempts goes out first, so that the big ones
- * stay whole. Distinct sources are counted exactly up to the number of exemplars and by HyperLogLog beyond (Flajolet et
- * al., 2007; 128 registers: standard error 9 %), with the small-range correction.
+ * Ten million distinct SYNs may go to eight services or to ten million; both must fit. Records lie in sets of eight,
+ * found by a keyed hash of the service; in a full set the record with the fewest attempts goes out first, so that the
+ * big ones stay whole. Distinct sources are counted exactly up to the number of exemplars and by HyperLogLog beyond
+ * (Flajolet et al., 2007; 128 registers: standard error 9 %), with the small-range correction.
  */
 #include "config.h"
 #include "capture/attempts.h"
@@ -33,7 +33,7 @@ struct attempts {
 	struct hash_secret secret;
 	uint32_t set_mask, used;
 	uint64_t newest;        /* interval */
-	void (*emit)(void *arg, const struct flow_attempts *a);
+	attempts_emit_fn emit;
 	void *arg;
 	struct attempts_rec *recs;
 	uint32_t *live;         /* one bit a record: a flush looks only at these */
@@ -44,7 +44,7 @@ static size_t recs_count(const struct attempts *a)
 	return ((size_t)a->set_mask + 1) * WAYS;
 }
 
-int attempts_new(struct attempts **out, uint32_t size, void (*emit)(void *arg, const struct flow_attempts *a), void *arg)
+int attempts_new(struct attempts **out, uint32_t size, attempts_emit_fn emit, void *arg)
 {
 	struct attempts *a = calloc(1, sizeof(*a));
 	uint32_t sets = 1;
@@ -97,11 +97,11 @@ static uint64_t estimate(const struct attempts_rec *r)
 
 static void hand_out(struct attempts *a, struct attempts_rec *r)
 {
-	uint64_t n = estimate(r);
+	/* Fewer sources than exemplars have room for are known exactly. */
+	uint64_t n = r->a.n_exemplars < EXEMPLARS ? r->a.n_exemplars : estimate(r);
 	size_t i = (size_t)(r - a->recs);
 
-	/* Fewer sources than exemplars have room for are known exactly. */
-	if (r->a.n_exemplars < EXEMPLARS || n < r->a.n_exemplars)
+	if (n < r->a.n_exemplars)
 		n = r->a.n_exemplars;
 	r->a.sources = n < r->a.count ? n : r->a.count;
 	a->emit(a->arg, &r->a);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Attempts that nobody answered, folded: under pressure a flood or a scan is told as one record per destination address,
- * port, protocol, interface and interval, with an exact count, an estimate of how many sources there were, and a few of
- * them by name. Bounded itself: when it is full, an older record is handed out early and counting starts anew.
+ * Attempts that nobody answered, folded: under pressure a flood or a scan is told as one record per destination
+ * address, port, protocol, interface and interval, with an exact count, an estimate of how many sources there were,
+ * and a few of them by name. Bounded itself: when it is full, an older record is handed out early and counting starts
+ * anew.
  */
 #ifndef WEIR_CAPTURE_ATTEMPTS_H
 #define WEIR_CAPTURE_ATTEMPTS_H
@@ -11,9 +12,10 @@
 #include "common/flow.h"
 
 struct attempts;
+typedef void (*attempts_emit_fn)(void *arg, const struct flow_attempts *a);
 
 /* size: records at a time (a place costs about 320 bytes once used). emit gets every record when it is done with. */
-int attempts_new(struct attempts **out, uint32_t size, void (*emit)(void *arg, const struct flow_attempts *a), void *arg);
+int attempts_new(struct attempts **out, uint32_t size, attempts_emit_fn emit, void *arg);
 void attempts_free(struct attempts *a); /* hands out nothing: attempts_flush first */
 /* Folds one conversation: its first and last packet, bytes, and who tried. */
 void attempts_add(struct attempts *a, const struct addr *dst, uint16_t port, uint8_t proto, uint32_t iface,

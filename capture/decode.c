@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Every byte here was chosen by whoever sent the packet. Three lengths compete: what was captured, what was on the wire,
- * and what the headers claim. A claim beyond the wire is a contradiction (the packet is counted as malformed); a capture
- * shorter than the claim is a snapped packet, which is fine as long as the ports are there. A total length of zero is a
- * segmentation-offload frame larger than the field can say (Linux BIG TCP): then the wire length stands in.
+ * Every byte here was chosen by whoever sent the packet. Three lengths compete: what was captured, what was on the
+ * wire, and what the headers claim. A claim beyond the wire is a contradiction (the packet is counted as malformed);
+ * a capture shorter than the claim is a snapped packet, which is fine as long as the ports are there. A total length
+ * of zero is a segmentation-offload frame larger than the field can say (Linux BIG TCP): then the wire length stands
+ * in.
  */
 #include "config.h"
 #include "capture/decode.h"
@@ -213,7 +214,8 @@ static void look_inside_udp(struct packet *out, size_t end, unsigned inside, uns
 		return;
 	if (out->port[1] == PORT_VXLAN || out->port[1] == PORT_VXLAN_LINUX) {
 		if (h[0] & 0x08)
-			look_inside(out, true, out->payload_off + 8, FLOW_TUNNEL_VXLAN, be24(h + 4), end, inside, depth);
+			look_inside(out, true, out->payload_off + 8, FLOW_TUNNEL_VXLAN, be24(h + 4), end, inside,
+				    depth);
 	} else if (out->port[1] == PORT_GENEVE && h[0] >> 6 == 0) {
 		head = 8 + (size_t)(h[0] & 0x3f) * 4;
 		type = be16(h + 2);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One frame into plain values. Bounds-checked, allocation-free, no state: what needs memory of other packets (fragments)
- * is only marked here. Lengths that packets claim are compared with what was captured and never followed beyond it;
- * checksums are not looked at, since frames on a veth have unfinished ones.
+ * One frame into plain values. Bounds-checked, allocation-free, no state: what needs memory of other packets
+ * (fragments) is only marked here. Lengths that packets claim are compared with what was captured and never followed
+ * beyond it; checksums are not looked at, since frames on a veth have unfinished ones.
  */
 #ifndef WEIR_CAPTURE_DECODE_H
 #define WEIR_CAPTURE_DECODE_H
@@ -78,18 +78,20 @@ enum decode_result decode_frame(struct packet *out, enum link_type link, const u
 enum decode_result decode_ip(struct packet *out, const uint8_t *ip, size_t caplen, size_t wirelen, unsigned inside);
 
 /*
- * The packet that an ICMP error quotes: its ends, ports and protocol as it was sent. True when p is an error (ICMP 3, 4, 5,
- * 11, 12; ICMPv6 1 to 4) and quotes enough; *unreachable: it says no for good (not "fragmentation needed" or the like).
+ * The packet that an ICMP error quotes: its ends, ports and protocol as it was sent. True when p is an error (ICMP 3,
+ * 4, 5, 11, 12; ICMPv6 1 to 4) and quotes enough; *unreachable: it says no for good (not "fragmentation needed" or
+ * the like).
  */
 bool decode_quoted(const struct packet *p, struct packet *quoted, bool *unreachable);
 /* ICMP type that a reply of this type answers ("echo reply" -> "echo request"); itself for others. */
 uint8_t decode_icmp_request(uint8_t proto, uint8_t type);
 bool decode_icmp_is_error(uint8_t proto, uint8_t type);
 
-/* Where a datagram of GTP-U, CAPWAP or TZSP has its passenger: an offset from p->ip, a frame of Ethernet or an IP packet.
- * False when it is none of them. For capture/decode's own files. */
+/* Where a datagram of GTP-U, CAPWAP or TZSP has its passenger: an offset from p->ip, a frame of Ethernet or an IP
+ * packet. False when it is none of them. For capture/decode's own files. */
 bool decode_mobile(const struct packet *p, size_t *off, bool *ethernet, uint8_t *kind, uint32_t *id);
 /* Link header only: where IP begins, and the VLAN. For capture/decode's own files. */
-enum decode_result decode_link(size_t *ip_off, uint16_t *vlan, enum link_type link, const uint8_t *frame, size_t caplen);
+enum decode_result decode_link(size_t *ip_off, uint16_t *vlan, enum link_type link, const uint8_t *frame,
+			       size_t caplen);
 
 #endif

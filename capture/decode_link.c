@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A capture may come from an Ethernet bridge, from "any", from a PPP line or from a wireless card, and each puts something
- * else before the IP header. This file walks link headers, VLAN tags, MPLS and PPPoE, and says where IP begins. Formats:
- * https://www.tcpdump.org/linktypes.html, IEEE 802.1Q, RFC 3032, RFC 2516, RFC 1662, IEEE 802.11, radiotap.org.
+ * A capture may come from an Ethernet bridge, from "any", from a PPP line or from a wireless card, and each puts
+ * something else before the IP header. This file walks link headers, VLAN tags, MPLS and PPPoE, and says where IP
+ * begins. Formats: https://www.tcpdump.org/linktypes.html, IEEE 802.1Q, RFC 3032, RFC 2516, RFC 1662, IEEE 802.11,
+ * radiotap.org.
  */
 #include "config.h"
 #include "capture/decode.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Millions of look-ups a second, keys chosen by strangers, and memory that must neither grow nor be touched in vain. Flows
- * live in one dense array, filled from the bottom, with a free list; an index of 64-byte buckets finds them. A bucket has
- * 15 references, each with some bits of the hash so that a wrong flow is hardly ever fetched, and a count of the flows
- * that wanted this bucket but had to go on to the next one: a look-up walks on only while that count is not zero, and
- * removal leaves no tombstones. Full means eight flows a bucket on average, so walking on is rare.
+ * Millions of look-ups a second, keys chosen by strangers, and memory that must neither grow nor be touched in vain.
+ * Flows live in one dense array, filled from the bottom, with a free list; an index of 64-byte buckets finds them. A
+ * bucket has 15 references, each with some bits of the hash so that a wrong flow is hardly ever fetched, and a count
+ * of the flows that wanted this bucket but had to go on to the next one: a look-up walks on only while that count is
+ * not zero, and removal leaves no tombstones. Full means eight flows a bucket on average, so walking on is rare.
  */
 #include "config.h"
 #include "capture/flow_table.h"

@@ -94,8 +94,9 @@ struct flow *flow_table_add(struct flow_table *t, const struct flow_key *k, uint
 void flow_table_remove(struct flow_table *t, struct flow *f);
 void flow_table_set_class(struct flow_table *t, struct flow *f, enum flow_class c);
 
-/* Fetch what a look-up with this hash will read, so that it is there when the look-up comes: first the index, then, when
- * that has arrived, the flow. flow_table_fetch_removal does the former for the flow at a place that may soon go. */
+/* Fetch what a look-up with this hash will read, so that it is there when the look-up comes: first the index, then,
+ * when that has arrived, the flow. flow_table_fetch_removal does the former for the flow at a place that may go
+ * soon. */
 void flow_table_fetch_index(const struct flow_table *t, uint64_t hash);
 void flow_table_fetch_flow(const struct flow_table *t, uint64_t hash);
 void flow_table_fetch_removal(const struct flow_table *t, uint32_t place);

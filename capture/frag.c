@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Fragments of one datagram share sender, receiver, protocol and identification (RFC 791; RFC 8200 section 4.5, where the
- * protocol is not part of it but does no harm). A set-associative table of 4 x 1024 remembers them for 30 s, the time
- * Linux gives to reassembly. A flood of fragments can push an entry out: then what follows is counted as an orphan,
- * which shows in coverage as malformed, and nothing grows.
+ * Fragments of one datagram share sender, receiver, protocol and identification (RFC 791; RFC 8200 section 4.5, where
+ * the protocol is not part of it but does no harm). A set-associative table of 4 x 1024 remembers them for 30 s, the
+ * time Linux gives to reassembly. A flood of fragments can push an entry out: then what follows is counted as an
+ * orphan, which shows in coverage as malformed, and nothing grows.
  */
 #include "config.h"
 #include "capture/frag.h"

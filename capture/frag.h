@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Later fragments of a datagram have no ports; this table remembers, for a short while, what the first one said. Fragments
- * that arrive before their first are counted here and given to the flow when the first one comes. Fixed in size; the
- * oldest of a set gives way.
+ * Later fragments of a datagram have no ports; this table remembers, for a short while, what the first one said.
+ * Fragments that arrive before their first are counted here and given to the flow when the first one comes. Fixed in
+ * size; the oldest of a set gives way.
  */
 #ifndef WEIR_CAPTURE_FRAG_H
 #define WEIR_CAPTURE_FRAG_H

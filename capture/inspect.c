@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * nDPI's state costs thirty times what a flow costs, so few flows have one and none has it for long: it is taken at the
- * first payload byte and given back at the verdict, of which only plain values stay. The number of states is bounded; when
- * all are taken, the one that has been held longest is brought to a verdict on what it has seen so far.
+ * nDPI's state costs thirty times what a flow costs, so few flows have one and none has it for long: it is taken at
+ * the first payload byte and given back at the verdict, of which only plain values stay. The number of states is
+ * bounded; when all are taken, the one that has been held longest is brought to a verdict on what it has seen so far.
  */
 #include "config.h"
 
@@ -152,7 +152,8 @@ void inspect_report(struct worker *w, struct flow *f, struct flow_rec *rec, bool
 	if (!(f->flags & FLOW_HAS_DPI) && !final)
 		return;
 	buf_clear(&w->attrs);
-	classify_verdict(w->classify, f->flags & FLOW_HAS_DPI ? w->dpi[f->dpi_slot].state : NULL, final, rec, &w->attrs);
+	classify_verdict(w->classify, f->flags & FLOW_HAS_DPI ? w->dpi[f->dpi_slot].state : NULL, final, rec,
+			 &w->attrs);
 	if (buf_failed(&w->attrs))
 		buf_fini(&w->attrs);
 	rec->attrs_len = (uint16_t)w->attrs.len;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A table of a million flows does not fit any cache, and a processor that waits for memory does nothing else. So a packet,
- * once decoded, waits here for a few others: when it comes in, its part of the index is asked for; half way, its flow;
- * and when it leaves, both are there. The bytes that inspection may want are copied, since the source's buffer will not
- * wait. Order is kept.
+ * A table of a million flows does not fit any cache, and a processor that waits for memory does nothing else. So a
+ * packet, once decoded, waits here for a few others: when it comes in, its part of the index is asked for; half way,
+ * its flow; and when it leaves, both are there. The bytes that inspection may want are copied, since the source's
+ * buffer will not wait. Order is kept.
  */
 #include "config.h"
 

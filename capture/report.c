@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * How flows leave the table: because they are over, idle, cut, still going but due for a report, or because a newcomer needs
- * the place. A newcomer, which nobody has answered yet, takes the place only of a flow in the same position or of one that
- * is over, never of an established one; to be sure that there are such, embryonic flows may fill half the table, and
- * established ones all but a sixteenth. Under that pressure an unanswered attempt of a few packets is folded into
- * a count (capture/attempts) instead of being recorded by itself.
+ * How flows leave the table: because they are over, idle, cut, still going but due for a report, or because a
+ * newcomer needs the place. A newcomer, which nobody has answered yet, takes the place only of a flow in the same
+ * position or of one that is over, never of an established one; to be sure that there are such, embryonic flows may
+ * fill half the table, and established ones all but a sixteenth. Under that pressure an unanswered attempt of a few
+ * packets is folded into a count (capture/attempts) instead of being recorded by itself.
  */
 #include "config.h"
 

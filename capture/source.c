@@ -91,8 +91,8 @@ int source_link_check(struct source *s, const char *hint, char *error)
 
 	if (rc)
 		snprintf(error, SOURCE_ERROR_STRLEN,
-			 "%s: link type %s (%d) carries no IP that weir knows how to find; it reads Ethernet, Linux cooked, "
-			 "raw IP, BSD loopback, PPP, Cisco HDLC, Frame Relay and 802.11. %s",
+			 "%s: link type %s (%d) carries no IP that weir knows how to find; it reads Ethernet, Linux "
+			 "cooked, raw IP, BSD loopback, PPP, Cisco HDLC, Frame Relay and 802.11. %s",
 			 s->name, name ? name : "without a name", dlt, hint);
 	return rc;
 }
@@ -135,13 +135,14 @@ int source_open_file(struct source **out, const char *path, int fd, char *error)
 	s->buffer = malloc(FILE_BUFFER);
 	if (s->buffer)
 		setvbuf(f, s->buffer, _IOFBF, FILE_BUFFER);
-	__fsetlocking(f, FSETLOCKING_BYCALLER); /* one thread reads it: a lock for each packet would cost more than reading */
+	__fsetlocking(f, FSETLOCKING_BYCALLER); /* one thread reads it: a lock for each packet costs more than reading */
 	s->pcap = pcap_fopen_offline_with_tstamp_precision(f, PCAP_TSTAMP_PRECISION_NANO, text);
 	if (!s->pcap) {
 		fclose(f);
 		rc = -EBADMSG;
 		snprintf(error, SOURCE_ERROR_STRLEN,
-			 "%s: is no capture that can be read: %s. weir reads pcap and pcapng, not compressed", path, text);
+			 "%s: is no capture that can be read: %s. weir reads pcap and pcapng, not compressed", path,
+			 text);
 		goto out;
 	}
 	rc = source_link_check(s, "Capture on the interface itself, or convert the file (editcap -T)", error);
@@ -172,7 +173,7 @@ static void on_packet(u_char *user, const struct pcap_pkthdr *h, const u_char *d
 
 int source_read(struct source *s, int max, source_packet_fn fn, void *arg, char *error)
 {
-	uint64_t before = s->packets;
+	const char *text;
 	int n;
 
 	s->fn = fn;
@@ -184,9 +185,11 @@ int source_read(struct source *s, int max, source_packet_fn fn, void *arg, char 
 		return s->live ? 0 : SOURCE_END;
 	if (s->live)
 		return source_live_end(s, on_packet, error);
-	snprintf(error, SOURCE_ERROR_STRLEN,
-		 "%s: unreadable behind packet %llu: %s. What comes before is kept; if the file was cut while it was written or "
-		 "copied, fetch it again",
-		 s->name, (unsigned long long)(s->packets > before ? s->packets : before), pcap_geterr(s->pcap));
+	text = pcap_geterr(s->pcap);
+	snprintf(error, SOURCE_ERROR_STRLEN, "%s: unreadable behind packet %llu: %s. What comes before is kept; %s", s->name,
+		 (unsigned long long)s->packets, text,
+		 strstr(text, "of the first interface")
+			 ? "split the file by interface (editcap, tshark -Y frame.interface_id) and read the parts"
+			 : "if the file was cut while it was written or copied, fetch it again");
 	return -EBADMSG;
 }

@@ -17,8 +17,8 @@ struct source;
 typedef void (*source_packet_fn)(void *arg, const uint8_t *data, uint32_t caplen, uint32_t wirelen, uint64_t time_ns);
 
 /*
- * A capture file, pcap or pcapng. fd >= 0: read from there (taken over, also on failure; path only names it); path "-" is
- * standard input. 0 or negative errno with error (SOURCE_ERROR_STRLEN) telling what, where and what to do:
+ * A capture file, pcap or pcapng. fd >= 0: read from there (taken over, also on failure; path only names it); path
+ * "-" is standard input. 0 or negative errno with error (SOURCE_ERROR_STRLEN) telling what, where and what to do:
  * -EPROTONOSUPPORT for a link type that carries no IP we know how to find.
  */
 int source_open_file(struct source **out, const char *path, int fd, char *error);
@@ -38,7 +38,8 @@ int source_fd(const struct source *s); /* to poll; live only, else -1 */
 
 /*
  * Hands up to max packets to fn. Returns how many, 0 when there are none now; SOURCE_END at the end of a file;
- * -ENETDOWN when the interface has gone (what it still held has been handed out); other negative errno with error filled.
+ * -ENETDOWN when the interface has gone (what it still held has been handed out); other negative errno with error
+ * filled.
  */
 #define SOURCE_END (-4096)
 int source_read(struct source *s, int max, source_packet_fn fn, void *arg, char *error);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Watching an interface. The ring is TPACKET_V3, whose blocks the kernel hands over when they are full or some milliseconds
- * old; so the last packets of an interface that goes away are in a block that has not been handed over yet, and reading
- * goes on for a little longer than that after the interface has gone.
+ * Watching an interface. The ring is TPACKET_V3, whose blocks the kernel hands over when they are full or some
+ * milliseconds old; so the last packets of an interface that goes away are in a block that has not been handed over
+ * yet, and reading goes on for a little longer than that after the interface has gone.
  *
- * Several workers share an interface by PACKET_FANOUT with a program of ours: it spreads packets by the pair of addresses,
- * the same in both directions, so that a conversation, its fragments and its sisters between the same ends meet one worker;
- * an ICMP error goes where the packet that it quotes went. (The kernel's own hash includes the ports, which fragments lack.)
+ * Several workers share an interface by PACKET_FANOUT with a program of ours: it spreads packets by the pair of
+ * addresses, the same in both directions, so that a conversation, its fragments and its sisters between the same ends
+ * meet one worker; an ICMP error goes where the packet that it quotes went. (The kernel's own hash includes the
+ * ports, which fragments lack.)
  */
 #include "config.h"
 
@@ -23,8 +24,8 @@
 
 #define RING_DEFAULT (16u << 20)
 #define SNAPLEN_DEFAULT 4096u
-/* A frame on a veth may have 64 KiB. Those beyond what a sender may have under way before the first acknowledgement (ten
- * segments, RFC 6928) carry bulk data, whose beginning is not worth the copying. */
+/* A frame on a veth may have 64 KiB. Those beyond what a sender may have under way before the first acknowledgement
+ * (ten segments, RFC 6928) carry bulk data, whose beginning is not worth the copying. */
 #define BULK_LEN 16384u
 #define BULK_SNAPLEN 512u
 #define BLOCK_MS 10
@@ -88,7 +89,8 @@ static int fanout_join(int fd, unsigned group)
 	return 0;
 }
 
-/* Keeps the beginning of every frame, less of a large one: the ring then lasts eight times as long under bulk traffic. */
+/* Keeps the beginning of every frame, less of a large one: the ring then lasts eight times as long under bulk
+ * traffic. */
 static int snap_by_size(int fd, uint32_t snaplen)
 {
 	struct sock_filter code[] = {
@@ -107,8 +109,8 @@ static int open_error(int status, struct source *s, char *error)
 	const char *more = pcap_geterr(s->pcap);
 
 	if (status == PCAP_ERROR_PERM_DENIED) {
-		snprintf(error, SOURCE_ERROR_STRLEN, "%s: watching an interface needs CAP_NET_RAW: run as root, or by the systemd "
-			 "unit, which grants it", s->name);
+		snprintf(error, SOURCE_ERROR_STRLEN, "%s: watching an interface needs CAP_NET_RAW: run as root, or by "
+			 "the systemd unit, which grants it", s->name);
 		return -EPERM;
 	}
 	if (status == PCAP_ERROR_NO_SUCH_DEVICE) {
@@ -166,8 +168,8 @@ int source_open_live(struct source **out, const char *name, const struct source_
 	if (live->fanout_members > 1) {
 		rc = fanout_join(pcap_fileno(s->pcap), live->fanout_group);
 		if (rc) {
-			snprintf(error, SOURCE_ERROR_STRLEN, "%s: several workers cannot share it: %s. Run one worker only",
-				 name, strerror(-rc));
+			snprintf(error, SOURCE_ERROR_STRLEN,
+				 "%s: several workers cannot share it: %s. Run one worker only", name, strerror(-rc));
 			goto out;
 		}
 		s->since_ns = time_now_ns();

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a packet means for its conversation: which flow it belongs to, who is the client, how far it has got, and when one
- * conversation ends and another begins on the same ends. The client is who sent the SYN, or received the SYN-ACK; for
- * protocols without such, who spoke first, if the conversation began under our eyes. Where that cannot be known the
- * direction is unknown, and the engine asks conntrack; an unknown direction never becomes a rule.
+ * What a packet means for its conversation: which flow it belongs to, who is the client, how far it has got, and when
+ * one conversation ends and another begins on the same ends. The client is who sent the SYN, or received the SYN-ACK;
+ * for protocols without such, who spoke first, if the conversation began under our eyes. Where that cannot be known
+ * the direction is unknown, and the engine asks conntrack; an unknown direction never becomes a rule.
  */
 #include "config.h"
 
@@ -32,7 +32,8 @@ void track_key(struct flow_key *k, const struct packet *p)
 	k->vlan = p->vlan;
 	k->proto = p->proto;
 	k->tunnel = p->tunnel;
-	k->tunnel_id = p->tunnel_id;
+	/* A GTP-U tunnel has an identifier for each direction: it cannot be part of what both have in common. */
+	k->tunnel_id = p->tunnel == FLOW_TUNNEL_GTP ? 0 : p->tunnel_id;
 }
 
 #define SWAP(type, a) do { type swap_ = (a)[0]; (a)[0] = (a)[1]; (a)[1] = swap_; } while (0)
@@ -241,8 +242,8 @@ static void update(struct worker *w, struct flow *f, unsigned dir, const struct 
 		report_flow(w, f, FLOW_REASON_CUT);
 }
 
-/* A new SYN on ends whose conversation is over is another conversation; behind a refusal it is the same client's next try
- * (some clients answer a RST by two more SYNs from the same port). */
+/* A new SYN on ends whose conversation is over is another conversation; behind a refusal it is the same client's next
+ * try (some clients answer a RST by two more SYNs from the same port). */
 static bool is_reuse(const struct flow *f, const struct packet *p, uint64_t time_ns)
 {
 	return p->proto == PROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN &&

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Ties capture together: sources give frames, decode makes values of them, track finds their flow, report lets records
- * out. The clock is the wall's when live and the packets' own when reading files; work for time's sake (expiry, coverage) is
- * done in small portions between packets, so that no packet waits long.
+ * Ties capture together: sources give frames, decode makes values of them, track finds their flow, report lets
+ * records out. The clock is the wall's when live and the packets' own when reading files; work for time's sake
+ * (expiry, coverage) is done in small portions between packets, so that no packet waits long.
  */
 #include "config.h"
 #include "capture/worker.h"
@@ -71,7 +71,8 @@ int worker_new(struct worker **out, const struct worker_settings *s, const struc
 	fill_defaults(&w->set);
 	w->sink = *sink;
 	/* IP in IP has nothing else to tell in a file; live, the rules that matter see the outer packet. */
-	w->inside = (s->look_inside ? DECODE_INSIDE_IPIP | DECODE_INSIDE_OTHERS : 0) | (s->offline ? DECODE_INSIDE_IPIP | DECODE_INSIDE_MOBILE : 0);
+	w->inside = (s->look_inside ? DECODE_INSIDE_IPIP | DECODE_INSIDE_OTHERS : 0) |
+		    (s->offline ? DECODE_INSIDE_IPIP | DECODE_INSIDE_MOBILE : 0);
 	rc = flow_table_init(&w->table, w->set.table_size);
 	if (!rc)
 		rc = frag_new(&w->frags);
@@ -238,8 +239,8 @@ int worker_read_file(struct worker *w, const char *path, int fd, unsigned file_n
 
 	w->current = iface_add(w, path, 1 + file_number);
 	if (!w->current) {
-		snprintf(error, WORKER_ERROR_STRLEN, "%s: more than %d capture files at a time, or out of memory; read them in portions", path,
-			 IFACES_MAX);
+		snprintf(error, WORKER_ERROR_STRLEN,
+			 "%s: more than %d capture files at a time, or out of memory; read them in portions", path, IFACES_MAX);
 		return -E2BIG;
 	}
 	rc = source_open_file(&s, path, fd, error);
@@ -283,7 +284,8 @@ int worker_attach(struct worker *w, const char *name, uint32_t ifindex, unsigned
 	i = iface_add(w, name, ifindex);
 	if (!i) {
 		source_close(s);
-		snprintf(error, WORKER_ERROR_STRLEN, "%s: %d interfaces are being watched, which is the most, or out of memory", name, IFACES_MAX);
+		snprintf(error, WORKER_ERROR_STRLEN,
+			 "%s: %d interfaces are being watched, which is the most, or out of memory", name, IFACES_MAX);
 		return -E2BIG;
 	}
 	i->source = s;

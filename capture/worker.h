@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A capture worker: packets in, flow records out. It owns its sources, one flow table and one nDPI module, and runs alone
- * in a process of its own, live, or a thread or process of its own, offline. Nothing outside capture/ sees a packet.
+ * A capture worker: packets in, flow records out. It owns its sources, one flow table and one nDPI module, and runs
+ * alone in a process of its own, live, or a thread or process of its own, offline. Nothing outside capture/ sees a
+ * packet.
  */
 #ifndef WEIR_CAPTURE_WORKER_H
 #define WEIR_CAPTURE_WORKER_H
@@ -45,9 +46,9 @@ int worker_new(struct worker **out, const struct worker_settings *s, const struc
 void worker_free(struct worker *w); /* reports nothing: call worker_finish first */
 
 /*
- * Reads a capture file to its end (offline). 0, or negative errno with *error (ERROR_STRLEN bytes) telling what, where and
- * what to do; everything read before an error is kept. file_number: for flow_rec.iface. fd >= 0: read from there (then
- * path only names it), which lets a confined worker read a file that somebody else opened.
+ * Reads a capture file to its end (offline). 0, or negative errno with *error (ERROR_STRLEN bytes) telling what,
+ * where and what to do; everything read before an error is kept. file_number: for flow_rec.iface. fd >= 0: read from
+ * there (then path only names it), which lets a confined worker read a file that somebody else opened.
  */
 #define WORKER_ERROR_STRLEN 512
 int worker_read_file(struct worker *w, const char *path, int fd, unsigned file_number, char *error);
@@ -58,8 +59,9 @@ int worker_detach(struct worker *w, uint32_t ifindex); /* reports what its handl
 size_t worker_interfaces(const struct worker *w);
 /* Fills fds with pollable descriptors, at most max; returns how many. Changes after attach and detach. */
 size_t worker_fds(const struct worker *w, int *fds, size_t max);
-/* Takes what the sources hold, up to a fair bound each; expires; writes through. now_ns: CLOCK_REALTIME. Returns packets
- * taken, or negative errno. Interfaces that vanished are detached: their ifindexes are appended to gone (max 16). */
+/* Takes what the sources hold, up to a fair bound each; expires; writes through. now_ns: CLOCK_REALTIME. Returns
+ * packets taken, or negative errno. Interfaces that vanished are detached: their ifindexes are appended to gone (max
+ * 16). */
 int worker_poll(struct worker *w, uint64_t now_ns, uint32_t *gone, size_t *n_gone);
 /* Reports every flow still in the table (reason) and the last coverage. */
 void worker_finish(struct worker *w, enum flow_reason reason);

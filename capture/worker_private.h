@@ -109,7 +109,8 @@ int inspect_init(struct worker *w);
 void inspect_fini(struct worker *w);
 /* Shows a packet with payload to nDPI, if it still wants any. dir: end that sent. */
 void inspect_packet(struct worker *w, struct flow *f, const struct packet *p, unsigned dir);
-/* Fills the classification fields of rec; final: the flow is over, guess if need be. attrs stay valid until the next call. */
+/* Fills the classification fields of rec; final: the flow is over, guess if need be. attrs stay valid until the next
+ * call. */
 void inspect_report(struct worker *w, struct flow *f, struct flow_rec *rec, bool final);
 /* Gives back what the flow holds. */
 void inspect_forget(struct worker *w, struct flow *f);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Two processes, of which one reads hostile packets all day, share a queue of messages; a lock that the hostile side could
- * hold, or a length that the trusting side believes, would give the engine away. So: a single-producer, single-consumer
- * ring in a sealed memfd, with a free-running head and tail. The data area is mapped twice in a row, so that a message is
- * always contiguous. The consumer copies a message into memory of its own before anybody looks at it, reads each shared
- * word once, and keeps its own tail: what the producer writes there does not matter to it.
+ * Two processes, of which one reads hostile packets all day, share a queue of messages; a lock that the hostile side
+ * could hold, or a length that the trusting side believes, would give the engine away. So: a single-producer,
+ * single-consumer ring in a sealed memfd, with a free-running head and tail. The data area is mapped twice in a row,
+ * so that a message is always contiguous. The consumer copies a message into memory of its own before anybody looks
+ * at it, reads each shared word once, and keeps its own tail: what the producer writes there does not matter to it.
  */
 #include "config.h"
 #include "common/ring.h"
@@ -226,8 +226,8 @@ void ring_kick(struct ring *r)
 {
 	const uint64_t one = 1;
 
-	/* The consumer announces sleep, then looks at head; we wrote head, then look at the announcement. One of the two
-	 * sees the other, given a full fence on both sides. */
+	/* The consumer announces sleep, then looks at head; we wrote head, then look at the announcement. One of the
+	 * two sees the other, given a full fence on both sides. */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&r->shared->sleeping, memory_order_relaxed) &&
 	    atomic_exchange(&r->shared->sleeping, 0)) {

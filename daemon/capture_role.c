@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A capture worker's process: it confines itself first, then takes orders from the parent (attach here, leave there) and
- * puts what the worker reports into the ring that leads to the engine. It speaks to nobody else. When the parent is gone,
- * or says stop, it reports the flows it still holds and ends.
+ * A capture worker's process: it confines itself first, then takes orders from the parent (attach here, leave there)
+ * and puts what the worker reports into the ring that leads to the engine. It speaks to nobody else. When the parent
+ * is gone, or says stop, it reports the flows it still holds and ends.
  */
 #include "config.h"
 #include "daemon/roles.h"
@@ -195,6 +195,8 @@ static int configure(struct capture *c, const struct msg *m)
 		w.active_timeout_ns = s.active_timeout_ns;
 	if (s.dpi_flows)
 		w.dpi_flows_max = (uint32_t)s.dpi_flows;
+	if (s.kernel_ring)
+		w.ring_bytes = s.kernel_ring;
 	w.write_through_ns = s.write_through_ns;
 	w.look_inside = s.look_inside;
 	w.index = c->index;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The configuration file: one YAML mapping of settings, every key optional. One table says what each key takes and within
- * which bounds; every complaint names file, line and column and says what would be right. yaml.h is included here and in
- * segment/policy_*.c only.
+ * The configuration file: one YAML mapping of settings, every key optional. One table says what each key takes and
+ * within which bounds; every complaint names file, line and column and says what would be right. yaml.h is included
+ * here and in segment/policy_*.c only.
  */
 #include "config.h"
 #include "daemon/settings.h"
@@ -51,6 +51,7 @@ static const struct key keys[] = {
 	{"udp_timeout", KIND_SPAN, AT(udp_timeout_ns), NS_PER_S, DAY},
 	{"active_timeout", KIND_SPAN, AT(active_timeout_ns), 10 * NS_PER_S, 30 * DAY},
 	{"dpi_flows", KIND_NUMBER, AT(dpi_flows), 16, 1 << 24},
+	{"kernel_ring", KIND_BYTES, AT(kernel_ring), 1 << 20, GIB},
 	{"look_inside", KIND_BOOL, AT(look_inside), 0, 0},
 	{"keep", KIND_SPAN, AT(keep_ns), 60 * NS_PER_S, 36500 * DAY},
 	{"size_budget", KIND_BYTES, AT(size_budget), 16 << 20, 1ull << 46},
@@ -157,13 +158,15 @@ static int number_of(const struct reader *r, const struct key *k, const yaml_nod
 	switch (k->kind) {
 	case KIND_SPAN:
 		if (duration_parse(out, text))
-			return complain(r, &node->start_mark, "%s: \"%s\" is no span of time; write 500ms, 30s, 10m, 2h or 7d",
+			return complain(r, &node->start_mark,
+					"%s: \"%s\" is no span of time; write 500ms, 30s, 10m, 2h or 7d",
 					k->name, text);
 		break;
 	case KIND_BYTES:
 	case KIND_POWER:
 		if (bytes_parse(out, text))
-			return complain(r, &node->start_mark, "%s: \"%s\" is no size; write 512MiB or 4GiB", k->name, text);
+			return complain(r, &node->start_mark, "%s: \"%s\" is no size; write 512MiB or 4GiB", k->name,
+					text);
 		break;
 	default:
 		*out = strtoull(text, &end, 10);
@@ -173,11 +176,13 @@ static int number_of(const struct reader *r, const struct key *k, const yaml_nod
 	if (*out < k->min || *out > k->max) {
 		unsigned long long unit = k->kind == KIND_SPAN ? NS_PER_MS : 1;
 
-		return complain(r, &node->start_mark, "%s: %s is out of range; %llu to %llu%s are possible", k->name, text,
+		return complain(r, &node->start_mark, "%s: %s is out of range; %llu to %llu%s are possible", k->name,
+				text,
 				k->min / unit, k->max / unit, k->kind == KIND_SPAN ? " ms" : "");
 	}
 	if (k->kind == KIND_POWER && (*out & (*out - 1)))
-		return complain(r, &node->start_mark, "%s: %s is no power of two; write 4MiB, 8MiB, 16MiB, ...", k->name,
+		return complain(r, &node->start_mark, "%s: %s is no power of two; write 4MiB, 8MiB, 16MiB, ...",
+				k->name,
 				text);
 	return 0;
 }
@@ -200,11 +205,13 @@ static int texts_of(const struct reader *r, const struct key *k, yaml_document_t
 		yaml_node_t *item = yaml_document_get_node(doc, *i);
 
 		if (!item || item->type != YAML_SCALAR_NODE || !item->data.scalar.length)
-			return complain(r, item ? &item->start_mark : &node->start_mark, "%s: each item is a text", k->name);
+			return complain(r, item ? &item->start_mark : &node->start_mark, "%s: each item is a text",
+					k->name);
 		if (n == SETTINGS_TEXTS_MAX)
 			return complain(r, &item->start_mark, "%s: at most %d items", k->name, SETTINGS_TEXTS_MAX);
 		if (k->offset == AT(names) && !strstr((const char *)item->data.scalar.value, "->"))
-			return complain(r, &item->start_mark, "names: write \"PATTERN -> GROUP\", such as \"web-* -> shop/web\"");
+			return complain(r, &item->start_mark,
+					"names: write \"PATTERN -> GROUP\", such as \"web-* -> shop/web\"");
 		if (settings_set_text(&texts[n++], (const char *)item->data.scalar.value))
 			return -ENOMEM;
 	}
@@ -223,7 +230,8 @@ static int scalar_of(const struct reader *r, const struct key *k, const yaml_nod
 	switch (k->kind) {
 	case KIND_TEXT:
 		if (!text[0])
-			return complain(r, &node->start_mark, "%s is empty; leave the key out for the default", k->name);
+			return complain(r, &node->start_mark, "%s is empty; leave the key out for the default",
+					k->name);
 		return settings_set_text(member, text);
 	case KIND_BOOL:
 		if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
@@ -260,7 +268,8 @@ static int read_mapping(const struct reader *r, yaml_document_t *doc, yaml_node_
 		text = (const char *)name->data.scalar.value;
 		k = find_key(text, &nearest);
 		if (!k)
-			return nearest ? complain(r, &name->start_mark, "there is no setting \"%.60s\"; did you mean \"%s\"?",
+			return nearest ? complain(r, &name->start_mark,
+						  "there is no setting \"%.60s\"; did you mean \"%s\"?",
 						  text, nearest)
 				       : complain(r, &name->start_mark, "there is no setting \"%.60s\"", text);
 		if (seen[k - keys])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Orders to a running daemon: one JSON object a line over DIR/control.sock (mode 0660), one JSON object a line back. Reads
- * never come here: they go to the store.
+ * Orders to a running daemon: one JSON object a line over DIR/control.sock (mode 0660), one JSON object a line back.
+ * Reads never come here: they go to the store.
  *
  *   {"schema":1,"order":"apply","policy":"<YAML text>","confirm_within_s":600,"why":"..."}
  *   {"schema":1,"order":"confirm"}

@@ -56,7 +56,8 @@ static int connect_to(int *out, const char *state_dir, char *error)
 	if (fd >= 0)
 		close(fd);
 	if (rc == -ENOENT || rc == -ECONNREFUSED)
-		return say(error, rc, "no weir is running with %s: start it with `weir run --state %s` (or systemctl start weir)",
+		return say(error, rc,
+			   "no weir is running with %s: start it with `weir run --state %s` (or systemctl start weir)",
 			   state_dir, state_dir);
 	if (rc == -EACCES)
 		return say(error, rc, "%s/%s: not allowed: root and members of weir's group may give orders", state_dir,
@@ -154,6 +155,7 @@ int control_request(const char *state_dir, const char *order_json, int timeout_m
 	}
 	buf_fini(&in);
 	if (rc == -ETIMEDOUT)
-		return say(error, rc, "the daemon did not answer within %d s: see its messages, and weir status", timeout_ms / 1000);
+		return say(error, rc, "the daemon did not answer within %d s: see its messages, and weir status",
+			   timeout_ms / 1000);
 	return say(error, rc, "the daemon broke off the conversation (%s): see its messages", strerror(-rc));
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The control socket: see control_server.h. The file's mode decides who may connect; the kernel's word on the peer
- * (SO_PEERCRED, SO_PEERGROUPS) is checked again and recorded with the order. One order a client at a time: its next line is
- * read when the answer is out.
+ * (SO_PEERCRED, SO_PEERGROUPS) is checked again and recorded with the order. One order a client at a time: its next
+ * line is read when the answer is out.
  */
 #include "config.h"
 #include "daemon/control_server.h"
@@ -133,7 +133,8 @@ static void read_client(struct control *c, struct client *k)
 static void write_client(struct control *c, struct client *k)
 {
 	while (k->out_sent < k->out.len) {
-		ssize_t n = send(k->fd, k->out.data + k->out_sent, k->out.len - k->out_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = send(k->fd, k->out.data + k->out_sent, k->out.len - k->out_sent,
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EINTR)
 			continue;

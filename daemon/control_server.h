@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The daemon's end of the control socket (daemon/control.h): connections, lines, sizes, time limits. What an order means
- * is the caller's business. A client that is slow, silent or hostile costs a bounded buffer and nobody's time.
+ * The daemon's end of the control socket (daemon/control.h): connections, lines, sizes, time limits. What an order
+ * means is the caller's business. A client that is slow, silent or hostile costs a bounded buffer and nobody's time.
  */
 #ifndef WEIR_DAEMON_CONTROL_SERVER_H
 #define WEIR_DAEMON_CONTROL_SERVER_H

@@ -91,7 +91,8 @@ static void bad_ring(struct enforcer *e, const struct msg *m)
 	worker = wire_get_u32(&r);
 	if (!wire_ok(&r) || worker >= e->n_capture)
 		return;
-	enforcer_notice(e, true, "capture worker %u wrote nonsense to the engine: it is ended and started afresh", worker);
+	enforcer_notice(e, true, "capture worker %u wrote nonsense to the engine: it is ended and started afresh",
+			worker);
 	role_kill(&e->capture[worker]);
 }
 
@@ -382,7 +383,8 @@ static int prepare(struct enforcer *e)
 	}
 	if (!rc && !e->has_raw) {
 		rc = -EPERM;
-		snprintf(error, sizeof(error), "no CAP_NET_RAW: without it no packet can be seen. Run as root, or as a service "
+		snprintf(error, sizeof(error),
+			 "no CAP_NET_RAW: without it no packet can be seen. Run as root, or as a service "
 					       "(systemctl start weir), which passes the two capabilities that weir needs");
 	}
 	if (rc) {

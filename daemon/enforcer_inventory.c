@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The inventory's news in the parent: kept (a fresh engine is told everything again), handed to the engine, and turned into
- * what must happen at once: a capture worker attaches to a new bridge, a new container's address joins its group in the
- * kernel before anybody else has heard of it.
+ * The inventory's news in the parent: kept (a fresh engine is told everything again), handed to the engine, and
+ * turned into what must happen at once: a capture worker attaches to a new bridge, a new container's address joins
+ * its group in the kernel before anybody else has heard of it.
  */
 #include "config.h"
 #include "daemon/enforcer_impl.h"
@@ -273,7 +273,8 @@ static void open_conntrack(struct enforcer *e)
 	if (!rc)
 		rc = loop_io_add(e->loop, conntrack_fd(e->conntrack), EPOLLIN, on_conntrack, e);
 	if (rc && e->has_admin)
-		enforcer_notice(e, true, "connection tracking cannot be read (%s): connections older than weir have no direction, "
+		enforcer_notice(e, true,
+				"connection tracking cannot be read (%s): connections older than weir have no direction, "
 					 "published ports are not told of", strerror(-rc));
 }
 

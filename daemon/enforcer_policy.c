@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The kernel's table in the parent: orders from the engine carried out, members kept as containers come and go, verdicts
- * handed on. The engine decides what the policy is and records it; this file only knows the ruleset it was given last and
- * the selectors that say who is a member of what.
+ * The kernel's table in the parent: orders from the engine carried out, members kept as containers come and go,
+ * verdicts handed on. The engine decides what the policy is and records it; this file only knows the ruleset it was
+ * given last and the selectors that say who is a member of what.
  */
 #include "config.h"
 #include "daemon/enforcer_impl.h"
@@ -49,16 +49,19 @@ static void on_verdict(void *arg, const struct verdict_rec *v)
 static void on_repaired(void *arg, int rc, uint64_t gap_ns, const char *what)
 {
 	if (rc)
-		enforcer_notice(arg, true, "somebody changed table inet " NFT_TABLE " (%s) and it could not be put back: %s. "
+		enforcer_notice(arg, true,
+				"somebody changed table inet " NFT_TABLE " (%s) and it could not be put back: %s. "
 					   "Nothing is confined; apply the policy again", what, strerror(-rc));
 	else
-		enforcer_notice(arg, true, "somebody changed table inet " NFT_TABLE " (%s): put back after %.1f ms", what,
+		enforcer_notice(arg, true, "somebody changed table inet " NFT_TABLE " (%s): put back after %.1f ms",
+				what,
 				(double)gap_ns / 1e6);
 }
 
 static void on_expired(void *arg, uint64_t generation)
 {
-	enforcer_notice(arg, true, "generation %llu was not confirmed in time: the kernel lets everything through again",
+	enforcer_notice(arg, true,
+			"generation %llu was not confirmed in time: the kernel lets everything through again",
 			(unsigned long long)generation);
 	tell_u64(arg, IPC_EXPIRED, generation);
 }
@@ -100,7 +103,8 @@ void enforcer_policy_open(struct enforcer *e)
 	int rc;
 
 	if (!e->has_admin) {
-		enforcer_notice(e, true, "no CAP_NET_ADMIN: policies cannot be applied here, and names inside network namespaces "
+		enforcer_notice(e, true,
+				"no CAP_NET_ADMIN: policies cannot be applied here, and names inside network namespaces "
 					 "are not seen. Run as root or as the service");
 		return;
 	}
@@ -195,7 +199,8 @@ static int put_in_force(struct enforcer *e, struct body_apply *a, uint32_t confi
 	int rc;
 
 	if (!e->nft) {
-		snprintf(error, NFT_ERROR_STRLEN, "this weir has no access to nftables (see weir status): nothing was applied");
+		snprintf(error, NFT_ERROR_STRLEN,
+			 "this weir has no access to nftables (see weir status): nothing was applied");
 		return -EPERM;
 	}
 	rc = members_of(e, a->groups, &members, &n);
@@ -230,9 +235,9 @@ static void order_apply(struct enforcer *e, const struct msg *m)
 }
 
 /*
- * The store says which generation is in force; the kernel may have it still (the daemon was restarted), may have nothing (the
- * host was), or may have it lapsed. Done once the inventory is complete, so that no member is dropped for not having
- * been seen yet.
+ * The store says which generation is in force; the kernel may have it still (the daemon was restarted), may have
+ * nothing (the host was), or may have it lapsed. Done once the inventory is complete, so that no member is dropped
+ * for not having been seen yet.
  */
 static void adopt(struct enforcer *e, struct body_apply *a)
 {
@@ -286,7 +291,8 @@ void enforcer_policy_settled(struct enforcer *e)
 	if (e->adopt)
 		run_adopt(e);
 	else if (e->nft && nft_generation(e->nft) && !e->groups && e->engine.ready)
-		enforcer_notice(e, true, "the kernel has a table of generation %llu that this state directory knows nothing of: it "
+		enforcer_notice(e, true,
+				"the kernel has a table of generation %llu that this state directory knows nothing of: it "
 					 "stays; `weir rollback 0` removes it", (unsigned long long)nft_generation(e->nft));
 }
 

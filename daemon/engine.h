@@ -49,6 +49,8 @@ void engine_verdict(struct engine *e, const struct verdict_rec *v);
 
 /* Inventory. bound_ns: since when it has had the addresses that are new in this call; 0: since its start. */
 void engine_workload(struct engine *e, const struct workload *w, bool ended, uint64_t bound_ns);
+/* The host's own addresses, whole list: for the flows to come, and in the store for whoever reads them. */
+void engine_host(struct engine *e, const struct addr *addrs, size_t n, uint64_t now_ns);
 /* The inventory has told of everything: workloads that the store still has as living and nobody told of ended while
  * nobody watched, at_ns at the latest. */
 void engine_settled(struct engine *e, uint64_t at_ns);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Flows that wait: for the name of an end (the runtime tells of a container a moment after its first packet), or for the
- * kernel's word on who began. They wait a fixed time, in the order they came, so that one queue serves; when it
+ * Flows that wait: for the name of an end (the runtime tells of a container a moment after its first packet), or for
+ * the kernel's word on who began. They wait a fixed time, in the order they came, so that one queue serves; when it
  * is full, the oldest waits no longer. A record waits as the bytes it came in, which are small.
  */
 #include "config.h"

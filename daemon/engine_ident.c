@@ -47,7 +47,8 @@ void engine_workload(struct engine *e, const struct workload *w, bool ended, uin
 		engine_failed(e, put_workload(e, w));
 		for (unsigned i = 0; old && i < old->n_addrs && engine_txn(e); i++)
 			if (ended || !has_addr(w, &old->addrs[i]))
-				engine_failed(e, store_addr_unbind(e->txn, &old->addrs[i], w->id, ended ? w->end_ns : bound_ns));
+				engine_failed(e, store_addr_unbind(e->txn, &old->addrs[i], w->id, ended ? w->end_ns
+								   : bound_ns));
 		for (unsigned i = 0; i < w->n_addrs && engine_txn(e); i++) {
 			if (ended && old && has_addr(old, &w->addrs[i]))
 				continue;
@@ -76,7 +77,7 @@ static int find_forgotten(void *arg, const struct workload *w)
 {
 	struct forgotten *f = arg;
 
-	if (w->end_ns || names_workload(f->e->names, w->id))
+	if (w->end_ns || w->kind == WORKLOAD_HOST || names_workload(f->e->names, w->id))
 		return 0;
 	if (f->n == f->cap) {
 		size_t cap = f->cap ? f->cap * 2 : 16;

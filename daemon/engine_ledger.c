@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The coverage ledger: what each interface counted and lost, written to the store and remembered long enough to say of a
- * flow whether anything was lost while it lasted. Records of a batch that the store did not take are a loss of their own.
+ * The coverage ledger: what each interface counted and lost, written to the store and remembered long enough to say
+ * of a flow whether anything was lost while it lasted. Records of a batch that the store did not take are a loss of
+ * their own.
  */
 #include "config.h"
 #include "daemon/engine.h"

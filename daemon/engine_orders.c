@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Orders from people, in the engine: the policy's text is read and compiled here, in the process that has no privilege;
- * the generation is recorded; then the enforcer gets the compiled ruleset, and its answer is recorded and passed back. One
- * order at a time.
+ * Orders from people, in the engine: the policy's text is read and compiled here, in the process that has no
+ * privilege; the generation is recorded; then the enforcer gets the compiled ruleset, and its answer is recorded and
+ * passed back. One order at a time.
  */
 #include "config.h"
 #include "daemon/engine_role.h"
@@ -114,7 +114,8 @@ static void take_apply(struct engine_role *r, uint64_t client, uid_t uid, const 
 
 	if (!json_is_string(text) || (within && !json_is_integer(within)) || json_integer_value(within) < 0 ||
 	    json_integer_value(within) > CONFIRM_MAX_S) {
-		control_refuse(r->control, client, "apply takes \"policy\" (text) and \"confirm_within_s\" (0 to %d)", CONFIRM_MAX_S);
+		control_refuse(r->control, client, "apply takes \"policy\" (text) and \"confirm_within_s\" (0 to %d)",
+			       CONFIRM_MAX_S);
 		return;
 	}
 	o = order_begin(r, ORDER_APPLY, client);
@@ -133,8 +134,8 @@ static void take_apply(struct engine_role *r, uint64_t client, uid_t uid, const 
 		o->enforces = ruleset_enforces(o->ruleset);
 		if (!o->enforces)
 			o->confirm_within_s = 0; /* nothing that could need a way back */
-		rc = generation_new(r, &o->generation, json_string_value(text), json_string_length(text), uid, why ? why : "",
-				    o->confirm_within_s, o->ruleset);
+		rc = generation_new(r, &o->generation, json_string_value(text), json_string_length(text), uid,
+				    why ? why : "", o->confirm_within_s, o->ruleset);
 	}
 	if (!rc)
 		rc = send_ruleset(r, IPC_APPLY, o->confirm_within_s);
@@ -219,7 +220,8 @@ void engine_orders_take(void *arg, uint64_t client, uid_t uid, const json_t *j)
 		return;
 	}
 	if (json_integer_value(json_object_get(j, "schema")) != 1) {
-		control_refuse(r->control, client, "orders of \"schema\":1 are understood; use the weir that the daemon was built with");
+		control_refuse(r->control, client,
+			       "orders of \"schema\":1 are understood; use the weir that the daemon was built with");
 		return;
 	}
 	if (!what || (strcmp(what, "apply") && strcmp(what, "confirm") && strcmp(what, "rollback"))) {
@@ -243,7 +245,8 @@ void engine_orders_take(void *arg, uint64_t client, uid_t uid, const json_t *j)
 
 static void answer(struct engine_role *r, const char *state, uint64_t generation, const char *warning)
 {
-	json_t *reply = json_pack("{s:i,s:b,s:I,s:s}", "schema", 1, "ok", 1, "generation", (json_int_t)generation, "state", state);
+	json_t *reply = json_pack("{s:i,s:b,s:I,s:s}", "schema", 1, "ok", 1, "generation", (json_int_t)generation,
+				  "state", state);
 	json_t *warnings = r->order.warnings ? json_incref(r->order.warnings) : json_array();
 	char text[TIME_STRLEN];
 
@@ -284,7 +287,8 @@ static void done_in_force(struct engine_role *r, const struct body_done *d)
 		control_refuse(r->control, o->client, "generation %llu is in the kernel, but could not be recorded: %s",
 			       (unsigned long long)o->generation, strerror(-rc));
 	else
-		answer(r, generation_state_name(armed ? GENERATION_ARMED : GENERATION_CONFIRMED), o->generation, d->error);
+		answer(r, generation_state_name(armed ? GENERATION_ARMED : GENERATION_CONFIRMED), o->generation,
+		       d->error);
 }
 
 static void done_removed(struct engine_role *r)
@@ -316,7 +320,8 @@ void engine_orders_done(struct engine_role *r, const struct body_done *d)
 		return;
 	if (o->kind == ORDER_ADOPT) {
 		if (d->rc)
-			log_warn("generation %llu is not in the kernel: %s", (unsigned long long)o->generation, d->error);
+			log_warn("generation %llu is not in the kernel: %s", (unsigned long long)o->generation,
+				 d->error);
 	} else if (d->rc) {
 		done_failed(r, d);
 	} else if (o->kind == ORDER_CONFIRM) {
@@ -324,7 +329,8 @@ void engine_orders_done(struct engine_role *r, const struct body_done *d)
 
 		generation_current(r);
 		if (rc)
-			control_refuse(r->control, o->client, "confirmed in the kernel, but could not be recorded: %s", strerror(-rc));
+			control_refuse(r->control, o->client, "confirmed in the kernel, but could not be recorded: %s",
+				       strerror(-rc));
 		else
 			answer(r, "confirmed", o->generation, d->error);
 	} else if (o->kind == ORDER_REMOVE) {
@@ -351,7 +357,8 @@ void engine_orders_expired(struct engine_role *r, uint64_t generation)
 void engine_orders_second(struct engine_role *r)
 {
 	/* The enforcer tells of it; this is for the case that it could not. */
-	if (r->generation && r->generation_state == GENERATION_ARMED && time_now_ns() > r->confirm_by_ns + 2 * NS_PER_S &&
+	if (r->generation && r->generation_state == GENERATION_ARMED
+	    && time_now_ns() > r->confirm_by_ns + 2 * NS_PER_S &&
 	    r->order.kind == ORDER_NONE)
 		engine_orders_expired(r, r->generation);
 }

@@ -25,6 +25,7 @@
 #define ROUND_MAX 8192u  /* messages from one ring before others get their turn */
 #define DRAIN_NS (5 * NS_PER_S)
 #define RETAIN_NS (30 * NS_PER_S)
+#define ALIVE_NS (5 * NS_PER_S)
 #define FORGET_NS (600 * NS_PER_S)
 #define META_ALIVE "last_alive"
 
@@ -32,7 +33,8 @@ void engine_role_send(struct engine_role *r, enum msg_type type, const struct bu
 {
 	if (body && buf_failed(body))
 		return;
-	if (channel_send(r->parent, type, body ? body->data : NULL, body ? body->len : 0) == 0 && channel_pending(r->parent))
+	if (channel_send(r->parent, type, body ? body->data : NULL, body ? body->len : 0) == 0
+	    && channel_pending(r->parent))
 		loop_io_set(r->loop, ROLE_FD_CHANNEL, EPOLLIN | EPOLLOUT);
 }
 
@@ -51,9 +53,14 @@ void engine_role_notice(struct engine_role *r, uint64_t when_ns, bool problem, c
 static void commit(struct engine_role *r)
 {
 	uint64_t now = time_now_ns();
-	struct store_txn *t = engine_txn(r->engine);
+	struct store_txn *t;
 	int rc;
 
+	/* A quiet host's disk is left alone but for a sign of life now and then. */
+	if (!engine_pending(r->engine) && now - r->last_commit_ns < ALIVE_NS && r->settled)
+		return;
+	r->last_commit_ns = now;
+	t = engine_txn(r->engine);
 	if (t)
 		store_meta_put(t, META_ALIVE, &now, sizeof(now));
 	rc = engine_commit(r->engine);
@@ -64,6 +71,9 @@ static void commit(struct engine_role *r)
 			 rc == -ENOSPC ? "; free disk space, or set a smaller keep or size_budget" : "");
 		log_err("%s", text);
 		engine_role_notice(r, now, true, text);
+	} else if (!rc && r->last_error) {
+		log_info("the store takes records again");
+		engine_role_notice(r, now, false, "the store takes records again; what it did not take is counted as lost");
 	}
 	if (rc == -ENOSPC || now - r->last_retain_ns > RETAIN_NS) {
 		r->last_retain_ns = now;
@@ -153,7 +163,7 @@ static void on_ring(void *arg, int fd, uint32_t events)
 	}
 }
 
-static void add_ring(struct engine_role *r, struct msg *m)
+void engine_role_ring(struct engine_role *r, struct msg *m)
 {
 	struct wire_reader rd;
 	uint32_t worker;
@@ -177,190 +187,11 @@ static void add_ring(struct engine_role *r, struct msg *m)
 		on_ring(r, ring_eventfd(r->rings[worker]), EPOLLIN);
 }
 
-static void take_workload(struct engine_role *r, const struct msg *m)
+void engine_role_ring_end(struct engine_role *r, unsigned worker)
 {
-	struct wire_reader rd;
-	struct workload w;
-	uint64_t bound_ns;
-	bool ended;
-
-	wire_reader_init(&rd, m->data, m->len);
-	ended = wire_get_u8(&rd) != 0;
-	bound_ns = wire_get_u64(&rd);
-	if (wire_ok(&rd) && workload_decode(&w, rd.p, wire_left(&rd)) == 0)
-		engine_workload(r->engine, &w, ended, bound_ns);
-}
-
-static void take_host(struct engine_role *r, const struct msg *m)
-{
-	struct wire_reader rd;
-	struct addr *addrs;
-	uint32_t n;
-
-	wire_reader_init(&rd, m->data, m->len);
-	n = wire_get_u32(&rd);
-	if (!wire_ok(&rd) || n > wire_left(&rd))
-		return;
-	addrs = calloc(n ? n : 1, sizeof(*addrs));
-	for (uint32_t i = 0; addrs && i < n; i++)
-		addrs[i] = wire_get_addr(&rd);
-	if (addrs && wire_ok(&rd)) {
-		names_host(engine_names(r->engine), addrs, n);
-		r->n_host = n;
-	}
-	free(addrs);
-}
-
-static void take_link(struct engine_role *r, const struct msg *m)
-{
-	struct body_link l;
-	size_t i = 0;
-
-	if (body_link_decode(&l, m->data, m->len))
-		return;
-	while (i < r->n_links && r->links[i].ifindex != l.ifindex)
-		i++;
-	if (i == ENGINE_LINKS_MAX)
-		return;
-	r->links[i] = l;
-	if (i == r->n_links)
-		r->n_links++;
-	names_network(engine_names(r->engine), l.ifindex, l.addrs, l.n_addrs);
-}
-
-static void take_link_gone(struct engine_role *r, uint32_t ifindex)
-{
-	names_network_gone(engine_names(r->engine), ifindex);
-	for (size_t i = 0; i < r->n_links; i++) {
-		if (r->links[i].ifindex == ifindex) {
-			r->links[i] = r->links[--r->n_links];
-			return;
-		}
-	}
-}
-
-/* Nobody watched between the last sign of life of the daemon before and the start of this one. */
-static void take_settled(struct engine_role *r, uint64_t daemon_started_ns)
-{
-	bool gap = r->last_alive_ns && r->last_alive_ns < daemon_started_ns;
-
-	r->settled = true;
-	r->daemon_started_ns = daemon_started_ns;
-	engine_settled(r->engine, gap ? r->last_alive_ns : time_now_ns());
-	for (size_t i = 0; gap && i < r->n_links; i++) {
-		struct coverage_rec c = {.start_ns = r->last_alive_ns, .end_ns = daemon_started_ns, .gap = 1,
-					 .iface = r->links[i].ifindex};
-
-		memcpy(c.iface_name, r->links[i].name, sizeof(r->links[i].name));
-		engine_coverage(r->engine, &c);
-	}
-	r->last_alive_ns = 0;
-	if (r->started_ns > daemon_started_ns + NS_PER_S)
-		engine_recall(r->engine, daemon_started_ns);
-}
-
-static void take_stats(struct engine_role *r, const struct msg *m)
-{
-	struct body_stats s;
-
-	if (body_stats_decode(&s, m->data, m->len) == 0 && s.worker < SETTINGS_WORKERS_MAX)
-		r->stats[s.worker] = s;
-}
-
-static void take_verdict(struct engine_role *r, const struct msg *m)
-{
-	struct verdict_rec v;
-
-	if (verdict_decode(&v, m->data, m->len))
-		return;
-	r->refused += v.count;
-	engine_verdict(r->engine, &v);
-}
-
-static void take_origin(struct engine_role *r, const struct msg *m)
-{
-	struct body_origin b;
-	struct engine_origin o;
-
-	if (body_origin_decode(&b, m->data, m->len))
-		return;
-	o = (struct engine_origin){b.known, b.first_began, b.orig_addr, b.server, b.orig_port, b.server_port};
-	engine_origin(r->engine, b.token, &o);
-}
-
-/* Messages whose body is a number first. */
-static void take_number(struct engine_role *r, const struct msg *m)
-{
-	char text[512];
-	struct wire_reader rd;
-	uint64_t v;
-
-	wire_reader_init(&rd, m->data, m->len);
-	v = m->type == IPC_RING_END || m->type == IPC_LINK_GONE ? wire_get_u32(&rd) : wire_get_u64(&rd);
-	if (!wire_ok(&rd))
-		return;
-	if (m->type == IPC_RING_END && v < SETTINGS_WORKERS_MAX) {
-		drain(r, (unsigned)v, SIZE_MAX);
-		r->ring_done[v] = true;
-		forget_ring(r, (unsigned)v);
-	} else if (m->type == IPC_LINK_GONE) {
-		take_link_gone(r, (uint32_t)v);
-	} else if (m->type == IPC_SETTLED) {
-		take_settled(r, v);
-	} else if (m->type == IPC_EXPIRED) {
-		engine_orders_expired(r, v);
-	} else if (m->type == IPC_KERNEL) {
-		r->kernel_generation = v;
-	} else if (m->type == IPC_NOTICE) {
-		bool problem = wire_get_u8(&rd) != 0;
-
-		wire_get_str(&rd, text, sizeof(text));
-		if (wire_ok(&rd))
-			engine_role_notice(r, v, problem, text);
-	}
-}
-
-static void on_message(struct engine_role *r, struct msg *m)
-{
-	struct coverage_rec c;
-	struct body_done d;
-
-	switch (m->type) {
-	case IPC_RING:
-		add_ring(r, m);
-		break;
-	case IPC_WORKLOAD:
-		take_workload(r, m);
-		break;
-	case IPC_HOST:
-		take_host(r, m);
-		break;
-	case IPC_LINK:
-		take_link(r, m);
-		break;
-	case IPC_ROLES:
-		body_roles_decode(r->roles, &r->n_roles, m->data, m->len);
-		break;
-	case IPC_STATS:
-		take_stats(r, m);
-		break;
-	case IPC_VERDICT:
-		take_verdict(r, m);
-		break;
-	case IPC_ORIGIN:
-		take_origin(r, m);
-		break;
-	case IPC_COVERAGE:
-		if (coverage_decode(&c, m->data, m->len) == 0)
-			engine_coverage(r->engine, &c);
-		break;
-	case IPC_DONE:
-		if (body_done_decode(&d, m->data, m->len) == 0)
-			engine_orders_done(r, &d);
-		break;
-	default:
-		take_number(r, m);
-	}
+	drain(r, worker, SIZE_MAX);
+	r->ring_done[worker] = true;
+	forget_ring(r, worker);
 }
 
 static void stop(void *arg)
@@ -384,7 +215,7 @@ static void on_parent(void *arg, int fd, uint32_t events)
 		if (m.type == IPC_STOP)
 			stop(r);
 		else if (r->ready && m.type != IPC_SETTINGS)
-			on_message(r, &m);
+			engine_news(r, &m);
 		else if (settings_decode(&r->s, m.data, m.len) == 0)
 			r->ready = true;
 		for (unsigned i = 0; i < m.n_fds; i++)

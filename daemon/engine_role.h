@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The engine's process from inside: shared by engine_role.c, engine_orders.c and engine_status.c. */
+/* The engine's process from inside: shared by engine_role.c and the engine_*.c that it calls. */
 #ifndef WEIR_DAEMON_ENGINE_ROLE_H
 #define WEIR_DAEMON_ENGINE_ROLE_H
 #include <stdbool.h>
@@ -42,7 +42,8 @@ struct engine_role {
 	struct ring *rings[SETTINGS_WORKERS_MAX];
 	bool ring_done[SETTINGS_WORKERS_MAX];
 	bool ready, settled, stopping;
-	uint64_t stop_mono_ns, started_ns, daemon_started_ns, last_alive_ns, last_retain_ns;
+	uint64_t stop_mono_ns, started_ns, daemon_started_ns, last_alive_ns, last_retain_ns,
+		last_commit_ns;
 	int last_error;
 
 	struct pending_order order;
@@ -68,7 +69,12 @@ struct engine_role {
 
 /* engine_role.c */
 void engine_role_send(struct engine_role *r, enum msg_type type, const struct buf *body);
+void engine_role_ring(struct engine_role *r, struct msg *m); /* a worker's ring, with its descriptors */
+void engine_role_ring_end(struct engine_role *r, unsigned worker);
 void engine_role_notice(struct engine_role *r, uint64_t when_ns, bool problem, const char *text);
+
+/* engine_news.c: any other message of the parent */
+void engine_news(struct engine_role *r, struct msg *m);
 
 /* engine_orders.c */
 void engine_orders_start(struct engine_role *r); /* what the store says is in force goes to the enforcer */

@@ -50,7 +50,8 @@ static json_t *roles(const struct engine_role *r, uint64_t now)
 		json_object_set_new(o, "user", json_string(p->user));
 		json_object_set_new(o, "capabilities", caps(p->caps_effective));
 		json_object_set_new(o, "capabilities_held", caps(p->caps_permitted));
-		json_object_set_new(o, "seccomp", json_string(p->seccomp == 2 ? "filter" : p->seccomp ? "strict" : "none"));
+		json_object_set_new(o, "seccomp", json_string(p->seccomp == 2 ? "filter" : p->seccomp ? "strict"
+							      : "none"));
 		json_object_set_new(o, "no_new_privs", json_boolean(p->no_new_privs));
 		set_number(o, "uptime_s", p->pid && now > p->started_ns ? (now - p->started_ns) / NS_PER_S : 0);
 		set_number(o, "restarts", p->restarts);
@@ -208,7 +209,8 @@ static json_t *inventory(const struct engine_role *r)
 json_t *engine_status(struct engine_role *r)
 {
 	uint64_t now = time_now_ns(), since = r->daemon_started_ns ? r->daemon_started_ns : r->started_ns;
-	json_t *o = json_pack("{s:i,s:b,s:s}", "schema", 1, "ok", 1, "version", PACKAGE_VERSION), *engine = json_object();
+	json_t *o = json_pack("{s:i,s:b,s:s}", "schema", 1, "ok", 1, "version",
+			      PACKAGE_VERSION), *engine = json_object();
 	json_t *coverage = json_object();
 	struct engine_stats s;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Edges in memory: see fold.h. An open-addressing table keyed by hour, groups by number, protocol and port; the aggregate
- * itself is common/edge.h's. What a report adds is the difference between what it says and what the last one said;
- * "unanswered" and "refused" are only said of a flow that is over, so that no difference is ever negative.
+ * Edges in memory: see fold.h. An open-addressing table keyed by hour, groups by number, protocol and port; the
+ * aggregate itself is common/edge.h's. What a report adds is the difference between what it says and what the last
+ * one said; "unanswered" and "refused" are only said of a flow that is over, so that no difference is ever negative.
  */
 #include "config.h"
 #include "daemon/fold.h"

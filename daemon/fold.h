@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Folding flows into edges, in memory until the next commit. A conversation in progress is reported again and again with
- * grown counters: each report adds only what grew since the report before it, so that an edge counts it once.
+ * Folding flows into edges, in memory until the next commit. A conversation in progress is reported again and again
+ * with grown counters: each report adds only what grew since the report before it, so that an edge counts it once.
  */
 #ifndef WEIR_DAEMON_FOLD_H
 #define WEIR_DAEMON_FOLD_H

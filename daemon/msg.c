@@ -176,7 +176,8 @@ int channel_flush(struct channel *c)
 	return 0;
 }
 
-int channel_send_fds(struct channel *c, enum msg_type type, const void *body, size_t len, const int *fds, unsigned n_fds)
+int channel_send_fds(struct channel *c, enum msg_type type, const void *body, size_t len, const int *fds,
+		     unsigned n_fds)
 {
 	struct packet_head head = {(uint16_t)type, 1, (uint8_t)n_fds, (uint32_t)len};
 	struct packet *chain = NULL, **end = &chain;

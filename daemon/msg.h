@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Messages between weir's processes: a type, a body of bytes (common/wire.h encodes it) and at most two descriptors, over a
- * SOCK_SEQPACKET socketpair. Sending never blocks: what the socket does not take waits in a queue of bounded size.
- * Receiving trusts nothing: the other end may have been taken over by whoever sent it a packet.
+ * Messages between weir's processes: a type, a body of bytes (common/wire.h encodes it) and at most two descriptors,
+ * over a SOCK_SEQPACKET socketpair. Sending never blocks: what the socket does not take waits in a queue of bounded
+ * size. Receiving trusts nothing: the other end may have been taken over by whoever sent it a packet.
  */
 #ifndef WEIR_DAEMON_MSG_H
 #define WEIR_DAEMON_MSG_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The engine's memory of who is behind an address, when: what the inventory told, kept for look-ups by address and
- * time at the rate of flows. The lasting form is in the store; this one forgets the dead after a while. Groups are numbers
- * here, so that an edge is a small key.
+ * time at the rate of flows. The lasting form is in the store; this one forgets the dead after a while. Groups are
+ * numbers here, so that an edge is a small key.
  */
 #ifndef WEIR_DAEMON_NAMES_H
 #define WEIR_DAEMON_NAMES_H

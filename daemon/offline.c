@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Reading capture files with several processes: see offline.h. Each worker reads every file and keeps the flows that are
- * its own by hash, so that no packet is copied between processes; only finished records cross, through one ring a
+ * Reading capture files with several processes: see offline.h. Each worker reads every file and keeps the flows that
+ * are its own by hash, so that no packet is copied between processes; only finished records cross, through one ring a
  * worker. A full ring makes the worker wait: offline nothing is dropped.
  */
 #include "config.h"
@@ -191,10 +191,12 @@ static void check_alive(struct offline *o, struct offline_process *p)
 		return;
 	p->done = true;
 	if (WIFSIGNALED(p->status))
-		snprintf(text, sizeof(text), "a capture worker was ended by signal %d (%s): its share of the flows is missing",
+		snprintf(text, sizeof(text),
+			 "a capture worker was ended by signal %d (%s): its share of the flows is missing",
 			 WTERMSIG(p->status), strsignal(WTERMSIG(p->status)));
 	else
-		snprintf(text, sizeof(text), "a capture worker ended early (status %d): its share of the flows is missing",
+		snprintf(text, sizeof(text),
+			 "a capture worker ended early (status %d): its share of the flows is missing",
 			 WEXITSTATUS(p->status));
 	complain(o, text);
 }

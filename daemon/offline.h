@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Capture files through the pipeline: as many workers as asked for, each a process of its own that can open nothing once it
- * has its files, since hostile bytes are read there; the engine runs in the caller. Packet time is the clock.
+ * Capture files through the pipeline: as many workers as asked for, each a process of its own that can open nothing
+ * once it has its files, since hostile bytes are read there; the engine runs in the caller. Packet time is the clock.
  */
 #ifndef WEIR_DAEMON_OFFLINE_H
 #define WEIR_DAEMON_OFFLINE_H

@@ -112,7 +112,7 @@ static int become(const struct sandbox_user *u, const gid_t *groups, size_t n_gr
 int sandbox_parent(const struct sandbox_user *u, const gid_t *groups, size_t n_groups, bool *has_admin, bool *has_raw,
 		   char *error)
 {
-	cap_value_t keep[3], use[2];
+	cap_value_t keep[3], use[3];
 	int n = 0, n_use = 0, rc = 0;
 	bool root = geteuid() == 0, broadcast = permitted(CAP_NET_BROADCAST);
 
@@ -131,8 +131,8 @@ int sandbox_parent(const struct sandbox_user *u, const gid_t *groups, size_t n_g
 		keep[n++] = use[n_use++] = CAP_NET_ADMIN;
 	if (broadcast)
 		keep[n++] = use[n_use++] = CAP_NET_BROADCAST;
-	if (*has_raw)
-		keep[n++] = CAP_NET_RAW;
+	if (*has_raw) /* usable until sandbox_parent_open: answering refused datagrams takes a packet socket (nft_open) */
+		keep[n++] = use[n_use++] = CAP_NET_RAW;
 	rc = set_caps(keep, n, use, n_use);
 	if (rc == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		rc = -errno;

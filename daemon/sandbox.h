@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What each process may do, and no more. The parent (enforcer and inventory) works as an ordinary user with CAP_NET_ADMIN;
- * a capture worker has CAP_NET_RAW and can open no file and no socket but a packet socket; the engine has no
- * capability and opens nothing once it is at work. docs/architecture.md has the table.
+ * What each process may do, and no more. The parent (enforcer and inventory) works as an ordinary user with
+ * CAP_NET_ADMIN; a capture worker has CAP_NET_RAW and can open no file and no socket but a packet socket; the engine
+ * has no capability and opens nothing once it is at work. docs/architecture.md has the table.
  */
 #ifndef WEIR_DAEMON_SANDBOX_H
 #define WEIR_DAEMON_SANDBOX_H
@@ -24,13 +24,15 @@ int sandbox_find_user(struct sandbox_user *out, const char *configured, char *er
 
 /*
  * The parent: becomes the user (when root), with the supplementary groups given; gives up every capability but
- * CAP_NET_ADMIN (in use), CAP_NET_RAW (held back, for starting capture workers) and, until sandbox_parent_open,
- * CAP_NET_BROADCAST (the kernel asks it of a netlink socket that hears of other network namespaces, when the socket is made);
- * shrinks the bounding set; sets no_new_privs. *has_admin, *has_raw: what it really has. 0 or negative errno with *error.
+ * CAP_NET_ADMIN, CAP_NET_RAW (for the packet socket that answers refusals, and for starting capture workers) and
+ * CAP_NET_BROADCAST (the kernel asks it of a netlink socket that hears of other network namespaces, when the socket
+ * is made); shrinks the bounding set; sets no_new_privs. *has_admin, *has_raw: what it really has. 0 or negative
+ * errno with *error.
  */
 int sandbox_parent(const struct sandbox_user *u, const gid_t *groups, size_t n_groups, bool *has_admin, bool *has_raw,
 		   char *error);
-/* All sockets are open: CAP_NET_BROADCAST goes. 0 or negative errno. */
+/* All sockets are open: CAP_NET_BROADCAST goes, CAP_NET_RAW is held back for new capture workers, CAP_NET_ADMIN stays in
+ * use. 0 or negative errno. */
 int sandbox_parent_open(void);
 /* The parent's filter: refuses what it never does (mount, ptrace, modules, namespaces, ...). Call when all is open. */
 int sandbox_filter_parent(void);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * System call filters, through libseccomp. The confined roles name what they may call; anything else fails with EPERM (a
- * library that merely tries something goes on), and starting a program or touching another process ends the process
- * at once, since no code of ours does that there. The parent works with many libraries and is the trusted one: its filter only
- * takes away what it never needs.
+ * System call filters, through libseccomp. The confined roles name what they may call; anything else fails with EPERM
+ * (a library that merely tries something goes on), and starting a program or touching another process ends the
+ * process at once, since no code of ours does that there. The parent works with many libraries and is the trusted
+ * one: its filter only takes away what it never needs.
  */
 #include "config.h"
 #include "daemon/sandbox_seccomp.h"
@@ -65,7 +65,8 @@ static int add_common(scmp_filter_ctx ctx)
 	int rc = add_list(ctx, SCMP_ACT_ALLOW, calls_common());
 
 	if (!rc)
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+				      SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (!rc)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 				      SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -96,8 +97,8 @@ static int add_packet_sockets(scmp_filter_ctx ctx)
 	int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_PACKET));
 
 	/* libpcap asks about the interface through any other socket at hand, and takes a Unix one of type SOCK_RAW when it
-	 * gets no better. It reaches nobody: neither connect nor sending to an address is allowed, and bind, which packet
-	 * sockets need, finds no folder that this user may write to. */
+	 * gets no better. It reaches nobody: neither connect nor sending to an address is allowed, and bind, which
+	 * packet sockets need, finds no folder that this user may write to. */
 	if (!rc)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3, SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
 				      SCMP_A1(SCMP_CMP_EQ, SOCK_RAW), SCMP_A2(SCMP_CMP_EQ, 0));
@@ -124,7 +125,8 @@ static int add_engine(scmp_filter_ctx ctx)
 static int add_parent(scmp_filter_ctx ctx)
 {
 	return add_list(ctx, SCMP_ACT_ERRNO(EPERM),
-			CALLS(SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(mount),
+			CALLS(SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
+			      SCMP_SYS(mount),
 			      SCMP_SYS(umount2), SCMP_SYS(pivot_root), SCMP_SYS(chroot), SCMP_SYS(move_mount),
 			      SCMP_SYS(open_tree), SCMP_SYS(fsopen), SCMP_SYS(init_module), SCMP_SYS(finit_module),
 			      SCMP_SYS(delete_module), SCMP_SYS(kexec_load), SCMP_SYS(kexec_file_load),

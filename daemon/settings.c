@@ -56,13 +56,13 @@ void settings_fini(struct settings *s)
 }
 
 /* The numbers in the order of the encoding; returns how many. */
-#define SETTINGS_NUMBERS 14
+#define SETTINGS_NUMBERS 15
 static void numbers_of(struct settings *s, uint64_t *number[SETTINGS_NUMBERS])
 {
 	uint64_t *const all[SETTINGS_NUMBERS] = {
 		&s->workers, &s->ring_bytes, &s->nflog_group, &s->write_through_ns, &s->grace_ns, &s->table_size,
 		&s->embryonic_timeout_ns, &s->established_timeout_ns, &s->udp_timeout_ns, &s->active_timeout_ns,
-		&s->dpi_flows, &s->keep_ns, &s->size_budget, &s->log_level};
+		&s->dpi_flows, &s->kernel_ring, &s->keep_ns, &s->size_budget, &s->log_level};
 
 	memcpy(number, all, sizeof(all));
 }

@@ -29,7 +29,7 @@ struct settings {
 	uint64_t grace_ns; /* how long a flow waits for the name of an end */
 	/* The worker's; 0: its own default (capture/worker.h). */
 	uint64_t table_size, embryonic_timeout_ns, established_timeout_ns, udp_timeout_ns, active_timeout_ns;
-	uint64_t dpi_flows;
+	uint64_t dpi_flows, kernel_ring; /* kernel_ring: bytes, of each interface and worker */
 	bool look_inside;
 	/* The store's; 0: its own default (store/db.h). */
 	uint64_t keep_ns, size_budget;

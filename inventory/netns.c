@@ -4,8 +4,8 @@
  * inotify, the namespace gets an id from us at once (RTM_NEWNSID), and from then on the kernel sends us its notices too
  * (NETLINK_LISTEN_ALL_NSID). It is never entered: lists are asked for by id, notices bring the rest, RTM_DELNSID its end.
  * A list of links waits for the kernel's global lock, which is held for long while namespaces come and go, so short lives
- * must do without one. No descriptor is kept, since that would keep the namespace itself alive. Where we may not hear other namespaces' notices
- * (that takes CAP_NET_BROADCAST) we ask instead: a young namespace a hundred times a second, an old one twice.
+ * must do without one. No descriptor is kept, since that would keep the namespace itself alive. Where we may not hear other
+ * namespaces' notices (that takes CAP_NET_BROADCAST) we ask instead: a young one a hundred times a second, an old one twice.
  *
  * The folder is the whole machine's, and what is in it need not concern this host: our own namespace, a container's under a
  * second name, another laboratory's with the same addresses. So a namespace becomes a workload when it has an
@@ -43,6 +43,8 @@
 #define YOUNG_NS (3 * NS_PER_S)
 /* How long a list of links can wait: until then most are known to be attached anyway, or gone. */
 #define LINKS_AFTER_NS (100 * NS_PER_MS)
+/* A namespace that a runtime made is left to it for so long: it knows a better name than an UUID. */
+#define RUNTIME_FIRST_NS (2 * NS_PER_S)
 
 struct ns {
 	struct ns *next;
@@ -87,12 +89,25 @@ static void tell_gone(struct netns *n, struct ns *s)
 	s->told = 0;
 }
 
-static int tell(struct netns *n, struct ns *s)
+/* "cni-UUID" and "netns-UUID" are containerd's and Podman's. */
+static bool runtime_made(const char *name)
+{
+	const char *uuid = strncmp(name, "cni-", 4) == 0 ? name + 4 : strncmp(name, "netns-", 6) == 0 ? name + 6 : "";
+
+	return strlen(uuid) == 36 && strspn(uuid, "0123456789abcdef-") == 36;
+}
+
+static bool left_to_runtime(const struct ns *s, uint64_t now)
+{
+	return !s->told && runtime_made(s->name) && now - s->seen_ns < RUNTIME_FIRST_NS;
+}
+
+static int tell(struct netns *n, struct ns *s, bool at_once)
 {
 	struct workload *w;
 	int r = 0;
 
-	if (!attached(n, s))
+	if (!attached(n, s) || (!at_once && left_to_runtime(s, time_mono_ns())))
 		return 0;
 	w = calloc(1, sizeof(*w));
 	if (!w)
@@ -129,7 +144,7 @@ static int tell_all(struct netns *n)
 				changed = true;
 	}
 	for (struct ns *s = n->list; s && r == 0; s = s->next)
-		r = tell(n, s);
+		r = tell(n, s, false);
 	return r;
 }
 
@@ -168,6 +183,8 @@ static void remove_ns(struct netns *n, struct ns *s)
 
 	while (*at != s)
 		at = &(*at)->next;
+	if (!s->told) /* it had an address, and nobody has spoken for it */
+		(void)tell(n, s, true);
 	*at = s->next;
 	tell_gone(n, s);
 	free(s);
@@ -316,6 +333,8 @@ static void ask_what_is_due(struct netns *n, bool lost)
 			next_ns = now >= at ? now + POLL_YOUNG_MS * NS_PER_MS : at;
 		if (s->links_due_ns && s->links_due_ns < next_ns)
 			next_ns = s->links_due_ns;
+		if (left_to_runtime(s, now) && s->seen_ns + RUNTIME_FIRST_NS < next_ns)
+			next_ns = s->seen_ns + RUNTIME_FIRST_NS;
 	}
 	if (next_ns == UINT64_MAX)
 		return;

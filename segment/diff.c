@@ -200,7 +200,7 @@ void diff_item_format(struct buf *b, const struct diff_item *it)
 			   stage_name(it->stage_new));
 		break;
 	case DIFF_SELECTORS:
-		buf_printf(b, "~ %s has other members: %s", it->group, it->what);
+		buf_printf(b, "~ %s: its members are now %s", it->group, it->what);
 		break;
 	case DIFF_NAMES:
 		buf_printf(b, "~ %s %s: %s %s now with names %s", it->group, it->inbound ? "inbound" : "outbound",

@@ -266,6 +266,16 @@ bool graph_complete(const struct graph_losses *l, const struct flow_rec *f)
 	return lo == 0 || l->loss[lo - 1].iface != f->iface || l->loss[lo - 1].end_ns < f->start_ns;
 }
 
+#define PROTO_IGMP_NUMBER 2
+
+bool graph_is_housekeeping(const struct flow_rec *f)
+{
+	uint16_t type = f->port[1]; /* RFC 4861: 133 to 137; RFC 2710, 3810: 130 to 132, 143 */
+
+	return f->proto == PROTO_IGMP_NUMBER ||
+	       (f->proto == PROTO_ICMP6 && ((type >= 130 && type <= 137) || type == 143));
+}
+
 struct collecting {
 	struct view *view;
 	const struct graph_query *query;
@@ -278,6 +288,8 @@ static int on_flow(void *arg, const struct flow_rec *f)
 	struct collecting *c = arg;
 	struct output_end end[2];
 
+	if (!c->query->filter && graph_is_housekeeping(f))
+		return 0;
 	naming_flow(c->view->naming, c->view->txn, f, end);
 	if (!filter_match(c->query->filter, f, end))
 		return 0;

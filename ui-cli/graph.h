@@ -44,6 +44,10 @@ int graph_sum_add(struct graph_sum *s, const struct flow_rec *f, const struct ou
 /* Hands the edges over, sorted; s is empty afterwards. */
 void graph_sum_take(struct graph *out, struct graph_sum *s);
 
+/* What keeps a network going and is nobody's conversation: IGMP, neighbour discovery, multicast listener reports. The
+ * engine makes no edges of it, and neither does graph_read unless a filter asks for it. */
+bool graph_is_housekeeping(const struct flow_rec *f);
+
 /* Where capture is known to have lost something. */
 struct graph_losses;
 int graph_losses_new(struct graph_losses **out, struct view *v, uint64_t since_ns, uint64_t until_ns);

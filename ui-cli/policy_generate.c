@@ -12,24 +12,12 @@
 #include <string.h>
 
 #include "segment/learn.h"
-#include "store/identity.h"
 #include "ui-cli/graph.h"
 #include "ui-cli/policy.h"
 #include "ui-cli/policy_file.h"
+#include "ui-cli/selectors.h"
 #include "ui-cli/units.h"
 #include "ui-cli/verb.h"
-
-/* A group without a selector gets that of the workload at hand; later workloads of the same role say the same. */
-static int add_selector(void *arg, const struct workload *w)
-{
-	struct policy_group *g = policy_find_group(arg, w->group);
-	struct policy_selector s;
-
-	if (!g || g->n_selectors)
-		return 0;
-	policy_selector_of(&s, w);
-	return policy_add_selector(g, &s);
-}
 
 int policy_learn(struct policy **out, struct view *v, uint64_t since_ns, uint64_t until_ns, uint64_t *first_ns,
 		 uint64_t *last_ns)
@@ -46,7 +34,7 @@ int policy_learn(struct policy **out, struct view *v, uint64_t since_ns, uint64_
 	rc = learn_policy(&p, g.edges, g.n);
 	graph_fini(&g);
 	if (rc == 0)
-		rc = store_workload_walk(v->txn, since_ns, until_ns, add_selector, p);
+		rc = selectors_choose(p, v->txn, since_ns, until_ns);
 	if (rc < 0) {
 		policy_free(p);
 		return rc;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * `weir read`: capture files through the same pipeline as live traffic. What was found goes to the store that --state names,
- * or out as JSON lines, or, by default, is summed up for people. The work is daemon/offline.c's; here is what is
- * done with its results.
+ * `weir read`: capture files through the same pipeline as live traffic. What was found goes to the store that --state
+ * names, or out as JSON lines, or, by default, is summed up for people. The work is daemon/offline.c's; here is what
+ * is done with its results.
  */
 #include "config.h"
 
@@ -119,17 +119,20 @@ static int finish(struct reading *r, const struct operands *files, const char *s
 	size_t n;
 
 	if (r->json)
-		return read_json_flush(r->json) ? command_failed(r->command, "writing the output failed: %s", strerror(errno))
+		return read_json_flush(r->json) ? command_failed(r->command, "writing the output failed: %s",
+								 strerror(errno))
 						: VERB_DONE;
 	if (!r->summary)
 		return VERB_DONE;
 	n = engine_ifaces(r->engine, &ifaces);
 	engine_stats(r->engine, &stats);
-	read_summary_print(r->summary, engine_names(r->engine), ifaces, n, &stats, files->v[0], (size_t)files->n, state);
+	read_summary_print(r->summary, engine_names(r->engine), ifaces, n, &stats, files->v[0], (size_t)files->n,
+			   state);
 	return VERB_DONE;
 }
 
-static int run(const struct command *c, const struct operands *files, const struct offline_settings *os, const char *state,
+static int run(const struct command *c, const struct operands *files, const struct offline_settings *os,
+	       const char *state,
 	       const char *inventory, bool json)
 {
 	struct reading r = {.command = c};
@@ -166,7 +169,8 @@ int verb_read(int argc, char **argv)
 	int output = OUTPUT_TEXT;
 	const struct option_spec options[] = {
 		{OPTION_KIND_TEXT, 0, "state", "DIR", "keep what was read in the store there", &state, NULL},
-		{OPTION_KIND_TEXT, 0, "inventory", "FILE", "names: docker inspect JSON, or lines \"ADDRESS NAME [GROUP]\"",
+		{OPTION_KIND_TEXT, 0, "inventory", "FILE",
+		 "names: docker inspect JSON, or lines \"ADDRESS NAME [GROUP]\"",
 		 &inventory, NULL},
 		OPTION_OUTPUT(&output, outputs),
 		{OPTION_KIND_NUMBER, 0, "workers", "N", "processes that read [one a core, up to 4]", &workers, NULL},

@@ -21,6 +21,7 @@
 
 #define SLOTS (1u << 17)
 #define ROWS 20
+#define GROUP_MANY UINT32_MAX /* the sources of folded attempts */
 
 struct key {
 	struct addr addr[2]; /* all zero where the group stands for it */
@@ -77,6 +78,22 @@ static struct row *find(struct read_summary *s, const struct key *k)
 	return &s->rows[i];
 }
 
+/* The row of that key, new if need be; NULL when the table is full. */
+static struct row *row_for(struct read_summary *s, const struct key *k)
+{
+	struct row *r = find(s, k);
+
+	if (r->flows)
+		return r;
+	if (s->used >= SLOTS / 2) {
+		s->others++;
+		return NULL;
+	}
+	s->used++;
+	r->key = *k;
+	return r;
+}
+
 static void span(struct read_summary *s, uint64_t from_ns, uint64_t to_ns)
 {
 	if (!s->first_ns || from_ns < s->first_ns)
@@ -106,15 +123,9 @@ void read_summary_flow(struct read_summary *s, const struct names *names, const 
 	s->packets += f->pkts[0] + f->pkts[1];
 	s->bytes += f->bytes[0] + f->bytes[1];
 	span(s, f->start_ns, f->end_ns);
-	r = find(s, &k);
-	if (!r->flows) {
-		if (s->used >= SLOTS / 2) {
-			s->others++;
-			return;
-		}
-		s->used++;
-		r->key = k;
-	}
+	r = row_for(s, &k);
+	if (!r)
+		return;
 	r->flows++;
 	r->bytes += f->bytes[0] + f->bytes[1];
 	if (!r->app[0] || f->confidence > r->confidence) {
@@ -125,6 +136,13 @@ void read_summary_flow(struct read_summary *s, const struct names *names, const 
 
 void read_summary_attempts(struct read_summary *s, const struct flow_attempts *a)
 {
+	struct key k = {.addr = {addr_any, a->dst}, .group = {GROUP_MANY, 0}, .port = a->port, .proto = a->proto};
+	struct row *r = row_for(s, &k);
+
+	if (r) {
+		r->flows += a->count;
+		r->bytes += a->bytes;
+	}
 	s->attempts += a->count;
 	s->packets += a->count;
 	s->bytes += a->bytes;
@@ -144,13 +162,17 @@ static int by_flows(const void *a, const void *b)
 
 static const char *label(const struct row *r, unsigned i, const struct names *names, char buf[ADDR_STRLEN])
 {
+	if (r->key.group[i] == GROUP_MANY)
+		return "(attempts, folded)";
 	return r->key.group[i] ? names_group(names, r->key.group[i]) : addr_format(&r->key.addr[i], buf);
 }
 
 static void print_rows(struct read_summary *s, const struct names *names)
 {
-	static const struct table_column columns[] = {{"  CLIENT", false, true, 0}, {"SERVER", false, true, 0}, {"SERVICE", false, false, 0},
-						      {"APPLICATION", false, true, 0}, {"FLOWS", true, false, 0}, {"BYTES", true, false, 0}};
+	static const struct table_column columns[] = {{"  CLIENT", false, true, 0}, {"SERVER", false, true, 0},
+						      {"SERVICE", false, false, 0},
+						      {"APPLICATION", false, true, 0}, {"FLOWS", true, false,
+											0}, {"BYTES", true, false, 0}};
 	struct table *t = table_new(stdout, columns, 6);
 	size_t shown = s->used < ROWS ? s->used : ROWS;
 	size_t n = 0;
@@ -188,25 +210,28 @@ static void print_counts(const struct coverage_rec *sum, const struct engine_sta
 		printf("  pressure  %llu flows written early, %llu unanswered attempts folded: the flow table was full (--table-size)\n",
 		       (unsigned long long)sum->evicted, (unsigned long long)sum->folded);
 	if (stats->lost)
-		printf("  lost      %llu records or packets: this answer is not complete\n", (unsigned long long)stats->lost);
+		printf("  lost      %llu records or packets: this answer is not complete\n",
+		       (unsigned long long)stats->lost);
 	if (stats->bad_records)
-		printf("  lost      %llu records that could not be read back\n", (unsigned long long)stats->bad_records);
+		printf("  lost      %llu records that could not be read back\n",
+		       (unsigned long long)stats->bad_records);
 }
 
-void read_summary_print(struct read_summary *s, const struct names *names, const struct coverage_rec *ifaces, size_t n_ifaces,
+void read_summary_print(struct read_summary *s, const struct names *names, const struct coverage_rec *ifaces,
+			size_t n_ifaces,
 			const struct engine_stats *stats, const char *file, size_t n_files, const char *state)
 {
-	char bytes[UNITS_STRLEN], text[128];
+	char bytes[UNITS_STRLEN], packets[UNITS_STRLEN], flows[UNITS_STRLEN], text[128];
 	struct coverage_rec sum = {0};
 
 	for (size_t i = 0; i < n_ifaces; i++)
 		coverage_merge(&sum, &ifaces[i]);
 	if (n_files == 1)
-		printf("%s: ", file);
+		printf("%s: ", strcmp(file, "-") ? file : "standard input");
 	else
 		printf("%zu files: ", n_files);
-	printf("%llu packets, %llu flows, %s\n", (unsigned long long)sum.received, (unsigned long long)s->flows,
-	       units_bytes(s->bytes, bytes));
+	printf("%s, %s, %s\n", units_plural(sum.received, "packet", "packets", packets),
+	       units_plural(s->flows, "flow", "flows", flows), units_bytes(s->bytes, bytes));
 	if (s->first_ns)
 		printf("  from      %s\n", units_span(s->first_ns, s->last_ns, text, sizeof(text)));
 	print_counts(&sum, stats);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a person wants to know of a capture file at once: how much, from when to when, what was lost or could not be read,
- * and who talked to whom most. Ends are groups where an inventory names them, addresses otherwise.
+ * What a person wants to know of a capture file at once: how much, from when to when, what was lost or could not be
+ * read, and who talked to whom most. Ends are groups where an inventory names them, addresses otherwise.
  */
 #ifndef WEIR_UI_READ_SUMMARY_H
 #define WEIR_UI_READ_SUMMARY_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * `weir run`: the appliance in the foreground. Reads the configuration, lets the command line go before it, and hands over to
- * daemon/. The daemon starts its other processes through this same verb, with a role that is not for people.
+ * `weir run`: the appliance in the foreground. Reads the configuration, lets the command line go before it, and hands
+ * over to daemon/. The daemon starts its other processes through this same verb, with a role that is not for people.
  */
 #include "config.h"
 
@@ -18,7 +18,8 @@ int verb_run(int argc, char **argv)
 {
 	const char *state = NULL, *config = NULL;
 	const struct option_spec options[] = {
-		{OPTION_KIND_TEXT, 'c', "config", "FILE", "configuration (YAML); everything in it is optional", &config, NULL},
+		{OPTION_KIND_TEXT, 'c', "config", "FILE", "configuration (YAML); everything in it is optional", &config,
+		 NULL},
 		OPTION_STATE(&state),
 		OPTION_END,
 	};

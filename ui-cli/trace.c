@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/hash.h"
 #include "common/proto.h"
 #include "common/timefmt.h"
 #include "store/flows.h"
@@ -26,7 +27,8 @@
 #include "ui-cli/verb.h"
 #include "ui-cli/view.h"
 
-#define TRACE_NODES_MAX 100000
+#define TRACE_NODES_MAX 100000u
+#define TRACE_SLOTS (1u << 18) /* at most half full */
 
 /* One end that was reached: a workload, or an address of the world (which is never walked on from). */
 struct node {
@@ -44,6 +46,8 @@ struct trace {
 	const struct command *command;
 	struct node *node;
 	size_t n, max, at; /* at: the node being expanded */
+	uint32_t *slot;    /* index into node + 1, by whom it is; 0: free */
+	struct hash_secret secret;
 	uint64_t until_ns, since_ns, max_depth;
 	bool back, json;
 };
@@ -64,14 +68,27 @@ static bool passes(const struct trace *t, const struct flow_rec *f, uint64_t whe
 	return true;
 }
 
+/* The slot of that workload, or, for workload 0, of that address; the free one where it would go. */
+static uint32_t *slot_of(struct trace *t, uint64_t workload, const struct addr *a)
+{
+	uint64_t h = workload ? hash_bytes(&t->secret, &workload, sizeof(workload))
+			      : hash_bytes(&t->secret, a, sizeof(*a));
+	size_t i = h & (TRACE_SLOTS - 1);
+
+	for (; t->slot[i]; i = (i + 1) & (TRACE_SLOTS - 1)) {
+		const struct node *n = &t->node[t->slot[i] - 1];
+
+		if (workload ? n->workload == workload : !n->workload && addr_equal(&n->addr, a))
+			break;
+	}
+	return &t->slot[i];
+}
+
 static struct node *find(struct trace *t, uint64_t workload, const struct addr *a)
 {
-	for (size_t i = 0; i < t->n; i++) {
-		if (workload ? t->node[i].workload == workload
-			     : !t->node[i].workload && addr_equal(&t->node[i].addr, a))
-			return &t->node[i];
-	}
-	return NULL;
+	uint32_t i = *slot_of(t, workload, a);
+
+	return i ? &t->node[i - 1] : NULL;
 }
 
 static int add(struct trace *t, const struct node *n)
@@ -88,6 +105,7 @@ static int add(struct trace *t, const struct node *n)
 		t->max = max;
 	}
 	t->node[t->n++] = *n;
+	*slot_of(t, n->workload, &n->addr) = (uint32_t)t->n; /* it was not there: a free one */
 	return 0;
 }
 
@@ -281,6 +299,19 @@ static int begin(struct trace *t, const char *name, uint64_t at_ns)
 	return rc < 0 ? VERB_FAILED : VERB_DONE;
 }
 
+static int answer(struct trace *t)
+{
+	int rc = walk(t);
+
+	if (rc == -E2BIG)
+		return command_failed(t->command,
+				      "more than %u ends were reached; a shorter span (--since, --until) or fewer --hops helps",
+				      TRACE_NODES_MAX);
+	if (rc == 0)
+		rc = print(t);
+	return rc < 0 ? view_failed(&t->view, "flows", rc) : VERB_DONE;
+}
+
 int verb_trace(int argc, char **argv)
 {
 	static const char *const formats[] = {"table", "json", NULL};
@@ -288,7 +319,7 @@ int verb_trace(int argc, char **argv)
 	const char *dir = STATE_DIR_DEFAULT;
 	uint64_t at_ns = 0;
 	bool forward = false;
-	int format = 0, status, rc;
+	int format = 0, status;
 	const struct option_spec options[] = {
 		OPTION_STATE(&dir),
 		{OPTION_KIND_TIME, 0, "at", "T", "the moment to begin with [forward: its start; back: its end]", &at_ns,
@@ -321,26 +352,18 @@ int verb_trace(int argc, char **argv)
 		return command_misused(&c, "--forward or --back, not both");
 	t.command = &c;
 	t.json = format == 1;
+	t.slot = calloc(TRACE_SLOTS, sizeof(*t.slot));
+	if (!t.slot)
+		return command_failed(&c, "out of memory");
+	hash_secret_init(&t.secret);
 	status = view_open(&t.view, &c, dir);
-	if (status != VERB_DONE)
-		return status;
-	status = begin(&t, rest.v[0], at_ns);
 	if (status == VERB_DONE) {
-		rc = walk(&t);
-		if (rc == -E2BIG) {
-			command_failed(&c,
-				       "more than %d ends were reached; a shorter span (--since, --until) or fewer "
-				       "--hops helps",
-				       TRACE_NODES_MAX);
-			status = VERB_FAILED;
-			rc = 0;
-		}
-		if (rc == 0)
-			rc = print(&t);
-		if (rc < 0)
-			status = view_failed(&t.view, "flows", rc);
+		status = begin(&t, rest.v[0], at_ns);
+		if (status == VERB_DONE)
+			status = answer(&t);
+		view_close(&t.view);
 	}
 	free(t.node);
-	view_close(&t.view);
+	free(t.slot);
 	return status;
 }

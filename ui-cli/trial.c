@@ -53,6 +53,8 @@ static int on_flow(void *arg, const struct flow_rec *f)
 	struct output_end end[2];
 	int rc;
 
+	if (graph_is_housekeeping(f))
+		return 0;
 	naming_flow(t->view->naming, t->view->txn, f, end);
 	regroup(t, &end[0], 0);
 	regroup(t, &end[1], 1);

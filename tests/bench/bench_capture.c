@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * How fast are packets taken in, without store and engine? Reads capture files through one worker whose records go
- * nowhere, and prints packets a second. -f prints the flows, one a line, for comparison with other tools; -w N/M keeps the
- * flows of worker N of M only; -t SIZE sets the table size; -i looks inside tunnels. -l SECONDS watches interfaces instead
- * of reading files, until all of them have gone, the time is up, or SIGTERM; -r BYTES sets the kernel's ring. The summary is
- * on standard error when flows are printed.
+ * nowhere, and prints packets a second. -f prints the flows, one a line, for comparison with other tools; -w N/M
+ * keeps the flows of worker N of M only; -t SIZE sets the table size; -i looks inside tunnels. -l SECONDS watches
+ * interfaces instead of reading files, until all of them have gone, the time is up, or SIGTERM; -r BYTES sets the
+ * kernel's ring. The summary is on standard error when flows are printed.
  */
 #include "config.h"
 
@@ -83,8 +83,8 @@ static void summary(const struct worker *w, uint64_t ns)
 	       (double)ns / 1e9, seconds(u.ru_utime) + seconds(u.ru_stime), u.ru_maxrss / 1024);
 	fprintf(to, "lost_by_kernel %llu lost_by_interface %llu\n", (unsigned long long)lost_kernel,
 	       (unsigned long long)lost_interface);
-	fprintf(to, "flows %llu  attempts %llu (records %llu)  coverage %llu  evicted %llu  folded %llu  not IP %llu  malformed "
-	       "%llu\n",
+	fprintf(to, "flows %llu  attempts %llu (records %llu)  coverage %llu  evicted %llu  folded %llu  not IP %llu  "
+	       "malformed %llu\n",
 	       (unsigned long long)n_flows, (unsigned long long)attempts_sum, (unsigned long long)n_attempts,
 	       (unsigned long long)n_coverage, (unsigned long long)s.evicted, (unsigned long long)s.folded,
 	       (unsigned long long)s.not_ip, (unsigned long long)s.malformed);

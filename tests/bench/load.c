@@ -81,7 +81,8 @@ static uint64_t connect_until(uint64_t until)
 		int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 		if (fd >= 0 && connect(fd, (struct sockaddr *)(void *)&where, sizeof(where)) == 0 &&
-		    send(fd, buf, sizeof(buf), MSG_NOSIGNAL) == MESSAGE && recv(fd, buf, sizeof(buf), MSG_WAITALL) == MESSAGE)
+		    send(fd, buf, sizeof(buf), MSG_NOSIGNAL) == MESSAGE &&
+		    recv(fd, buf, sizeof(buf), MSG_WAITALL) == MESSAGE)
 			n++;
 		/* The server closes first; a reset frees our port for the next one. */
 		if (fd >= 0 && recv(fd, buf, sizeof(buf), 0) == 0)

@@ -107,6 +107,22 @@ t0=$(date +%s%N)
 for n in 1 2 3 4 5 6 7 8 9 10 11 12; do lab_docker exec intruder nc -w 5 10.77.0.9 5433 </dev/null >/dev/null 2>&1; done
 ms=$((($(date +%s%N) - t0) / 1000000))
 lab_check "at once, in a burst too (12 in $ms ms)" [ "$ms" -lt 5000 ]
+udp_burst() { # 30 datagrams to a port that nobody allows: each has its error before the next
+	nsenter -t "$(lab_docker inspect -f '{{.State.Pid}}' intruder)" -n timeout 20 python3 -c '
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(1)
+s.connect(("10.77.0.9", 999))
+for i in range(30):
+    s.send(b"x")
+    try:
+        s.recv(1)
+    except socket.timeout:
+        raise SystemExit(1)
+    except OSError:
+        pass'
+}
+lab_check "and so are 30 datagrams, more than the kernel would answer" udp_burst
 lab_check "what was learned goes on (IPv4)" once once4b job wget -q -O /dev/null http://10.77.0.5:8181/
 lab_check "what was learned goes on (IPv6)" once once6b job wget -q -O /dev/null 'http://[fd00:77::5]:8181/'
 lab_check "and to the database at its new address" lab_docker exec api sh -c 'nc 10.77.0.9 5433 </dev/null | grep -q row'

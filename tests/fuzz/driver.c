@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Runs a fuzz target without libFuzzer: every seed file as it is, then mutations of them, for WEIR_FUZZ_SECONDS (20).
- * Blind, where libFuzzer follows coverage, but it needs nothing but the compiler at hand. An input that makes the target
- * fail is left in fuzz-failure.bin, when that can still be written, before each run.
+ * Blind, where libFuzzer follows coverage, but it needs nothing but the compiler at hand. An input that makes the
+ * target fail is left in fuzz-failure.bin, when that can still be written, before each run.
  */
 #include "config.h"
 

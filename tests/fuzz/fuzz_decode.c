@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Fuzz target: one frame of any link type. Input: link type, tunnels to look into, how many bytes the capture is short of
- * the wire, then the frame.
+ * Fuzz target: one frame of any link type. Input: link type, tunnels to look into, how many bytes the capture is
+ * short of the wire, then the frame.
  */
 #include "config.h"
 
@@ -24,8 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 3)
 		return 0;
-	if (decode_frame(&p, (enum link_type)(data[0] % LINK_MAX_), data + 3, size - 3, size - 3 + data[2], data[1] & 7) !=
-	    DECODE_OK)
+	if (decode_frame(&p, (enum link_type)(data[0] % LINK_MAX_), data + 3, size - 3, size - 3 + data[2],
+			 data[1] & 7) != DECODE_OK)
 		return 0;
 	must(p.ip >= data + 3 && p.ip + p.ip_len <= data + size);
 	must(p.payload_cap == 0 || p.payload_off + p.payload_cap <= p.ip_len);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Fuzz target: a sequence of frames through table, states, inspection and expiry. Input: settings (one byte), link type
- * (one byte), then frames, each as its length (two bytes, big-endian), the time since the last one (one byte, as an
- * exponent: 2^n microseconds) and its bytes. The target makes a capture file of them, so that it takes the same way as any.
+ * Fuzz target: a sequence of frames through table, states, inspection and expiry. Input: settings (one byte), link
+ * type (one byte), then frames, each as its length (two bytes, big-endian), the time since the last one (one byte, as
+ * an exponent: 2^n microseconds) and its bytes. The target makes a capture file of them, so that it takes the same
+ * way as any.
  */
 #include "config.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Builds the seed corpora of the fuzz targets: make_seeds OUT [CAPTURE...] writes OUT/decode, OUT/file and OUT/flow. From
- * each capture: the file itself when it is small, its first frames one by one, and its first frames as a sequence.
- * Without captures there are still the seeds made here.
+ * Builds the seed corpora of the fuzz targets: make_seeds OUT [CAPTURE...] writes OUT/decode, OUT/file and OUT/flow.
+ * From each capture: the file itself when it is small, its first frames one by one, and its first frames as a
+ * sequence. Without captures there are still the seeds made here.
  */
 #include "config.h"
 

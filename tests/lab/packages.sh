@@ -48,10 +48,10 @@ packages_install() {
 	fi
 }
 
-# build_weir SOURCE BUILD LOG [CONFIGURE OPTION...]: out-of-tree build, idempotent.
+# build_weir SOURCE BUILD LOG TARGET [CONFIGURE OPTION...]: out-of-tree build, idempotent.
 build_weir() {
-	local src=$1 build=$2 log=$3
-	shift 3
+	local src=$1 build=$2 log=$3 target=$4
+	shift 4
 	[ -x "$src/configure" ] && [ "$src/configure" -nt "$src/configure.ac" ] && [ -e "$src/Makefile.in" ] ||
 		(cd "$src" && autoreconf -fi) >>"$log" 2>&1 || return 1
 	mkdir -p "$build" || return 1
@@ -59,5 +59,5 @@ build_weir() {
 		(cd "$build" && "$src/configure" "$@") >>"$log" 2>&1 || return 1
 		printf '%s' "$*" >"$build/.options"
 	fi
-	make -C "$build" -j"$(nproc)" >>"$log" 2>&1
+	make -C "$build" -j"$(nproc)" "$target" >>"$log" 2>&1
 }

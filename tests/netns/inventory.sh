@@ -14,7 +14,7 @@ start_watch() { # output file, command in front of the probe
 	shift
 	lab_spawn "$out" "$@" "$top_builddir/tests/netns/inventory_probe" watch "" /run/netns
 	WATCH=$LAB_PID
-	lab_poll 10 grep -q '^settled' "$out" || lab_skip "the probe does not start: $(cat "$out")"
+	lab_poll 10 grep -qs '^settled' "$out" || lab_skip "the probe does not start: $(cat "$out")"
 }
 
 stop_watch() {
@@ -92,6 +92,11 @@ ip -n "$P-other" addr add 10.78.0.2/24 dev lo
 lab_check "a namespace behind another is a workload" lab_poll 5 has "^up name=$P-far .*addrs=10\.79\.0\.2\$" "$OUT"
 lab_check "a namespace that nothing leads to is none" has_not "name=$P-other" "$OUT"
 lab_check "our own namespace is none" has_not "name=$LAB_NS " "$OUT"
+
+# Named by a runtime: told only if no runtime does, at the latest with its end.
+uuid=12345678-1234-1234-1234-$(printf %012x $$)
+short_life "cni-$uuid" cni1 10.77.3.1/16
+lab_check "a runtime's namespace that nobody speaks for is told with its end" lab_poll 20 has "^down name=cni-$uuid .*addrs=10\.77\.3\.1\$" "$OUT"
 
 # Links change.
 ip -n "$LAB_NS" addr add 10.77.0.99/16 dev br0

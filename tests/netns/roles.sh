@@ -7,6 +7,13 @@
 lab_begin_netns roles
 command -v busybox >/dev/null || lab_skip "needs busybox: apt-get install busybox-static"
 command -v nft >/dev/null || lab_skip "needs nft: apt-get install nftables"
+# Whatever runs in the lab's namespaces goes with them, also what a killed daemon left behind.
+roles_cleanup() {
+	# shellcheck disable=SC2046
+	for ns in $LAB_NS $LAB_EXTRA_NS; do kill -9 $(ip netns pids "$ns" 2>/dev/null) 2>/dev/null; done
+	lab_cleanup
+}
+trap roles_cleanup EXIT
 state=$LAB_DIR/state
 log=$LAB_DIR/log
 mkdir "$state"
@@ -48,8 +55,7 @@ CONF
 start() {
 	lab_in "$WEIR" run -c "$LAB_DIR/weir.yaml" --state "$state" >>"$log" 2>&1 &
 	daemon=$!
-	LAB_PIDS="$LAB_PIDS $daemon"
-	lab_poll 10 w status >/dev/null
+	lab_poll 20 w status >/dev/null 2>&1
 }
 # The process of a role, by what status says; empty while it is between two lives.
 pid_of() { w status -o json 2>/dev/null | grep -o "\"role\":\"$1\",\"pid\":[0-9]*" | grep -o '[0-9]*$'; }
@@ -61,7 +67,7 @@ alive_again() { # role, the pid it had
 field() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
 table() { lab_in nft -a list table inet weir 2>/dev/null; }
 table_handle() { table | sed -n 's/^table inet weir {.*# handle //p'; }
-reach() { echo hello | host "$1" busybox timeout 2 busybox nc 10.78.0.3 8080 | grep -q hello; }
+reach() { echo hello | host "$1" busybox timeout 2 busybox nc 10.78.0.3 8080 2>/dev/null | grep -q hello; }
 refused() { ! reach c; }
 count() { wc -l <"$LAB_DIR/echo"; }
 grows() { [ "$(count)" -gt "$1" ]; }
@@ -69,7 +75,6 @@ connection_lives() { lab_poll 5 grows "$(count)"; }
 none_left() { ! pgrep -f -- "--state $state\$" >/dev/null && [ ! -e "/proc/$engine" ] && [ ! -e "/proc/$capture" ]; }
 
 host b busybox nc -ll -p 8080 -e cat >/dev/null 2>&1 </dev/null &
-LAB_PIDS="$LAB_PIDS $!"
 lab_check "weir starts" start
 enforcer=$(pid_of enforcer) engine=$(pid_of engine) capture=$(pid_of capture-0)
 lab_say "enforcer $enforcer, engine $engine, capture $capture"
@@ -103,8 +108,7 @@ lab_check "confirm" w confirm
 lab_check "a reaches b" lab_poll 5 reach a
 lab_check "c does not" refused
 : >"$LAB_DIR/echo"
-(while sleep 0.1; do echo line; done) | host a busybox nc 10.78.0.3 8080 >"$LAB_DIR/echo" 2>/dev/null &
-LAB_PIDS="$LAB_PIDS $!"
+host a sh -c 'while sleep 0.1; do echo line; done | exec busybox nc 10.78.0.3 8080' >"$LAB_DIR/echo" 2>/dev/null &
 lab_check "a connection is open" lab_poll 5 grows 3
 handle=$(table_handle)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Captures made by the test that reads them: a pcap file (nanoseconds, raw IP) in memory, packet by packet. Addresses are
- * 10.x.y.z given as a number, times in milliseconds since a fixed start.
+ * Captures made by the test that reads them: a pcap file (nanoseconds, raw IP) in memory, packet by packet. Addresses
+ * are 10.x.y.z given as a number, times in milliseconds since a fixed start.
  */
 #ifndef WEIR_TESTS_PCAP_BUILD_H
 #define WEIR_TESTS_PCAP_BUILD_H
@@ -59,12 +59,14 @@ static inline void build_frame(struct build *f, uint64_t ms, const void *data, s
 	f->bytes += len;
 }
 
-static inline size_t build_ip(uint8_t *p, uint32_t src, uint32_t dst, uint8_t proto, uint16_t id, uint16_t frag, size_t len)
+static inline size_t build_ip(uint8_t *p, uint32_t src, uint32_t dst, uint8_t proto, uint16_t id, uint16_t frag,
+			      size_t len)
 {
 	uint16_t total = (uint16_t)(20 + len);
 	const uint8_t h[20] = {0x45, 0, (uint8_t)(total >> 8), (uint8_t)total, (uint8_t)(id >> 8), (uint8_t)id,
 			       (uint8_t)(frag >> 8), (uint8_t)frag, 64, proto, 0, 0, 10, (uint8_t)(src >> 16),
-			       (uint8_t)(src >> 8), (uint8_t)src, 10, (uint8_t)(dst >> 16), (uint8_t)(dst >> 8), (uint8_t)dst};
+			       (uint8_t)(src >> 8), (uint8_t)src, 10, (uint8_t)(dst >> 16), (uint8_t)(dst >> 8),
+			       (uint8_t)dst};
 
 	memcpy(p, h, sizeof(h));
 	return sizeof(h);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * capture/attempts: counts and bytes are exact whatever the pressure, sources are estimated within reason, records never mix
- * services or intervals.
+ * capture/attempts: counts and bytes are exact whatever the pressure, sources are estimated within reason, records
+ * never mix services or intervals.
  */
 #include "config.h"
 
@@ -74,7 +74,8 @@ static void test_overflow(void)
 
 	CHECK_EQ(attempts_new(&a, 64, on_record, &g), 0);
 	for (unsigned i = 0; i < 200000; i++) {
-		struct addr dst = host((uint32_t)(tap_random(&seed) % 5)), src = host((uint32_t)tap_random(&seed) % 1000);
+		struct addr dst = host((uint32_t)(tap_random(&seed) % 5));
+		struct addr src = host((uint32_t)tap_random(&seed) % 1000);
 		uint16_t port = (uint16_t)(tap_random(&seed) % 300);
 		uint64_t when = (1 + tap_random(&seed) % 3) * COVERAGE_INTERVAL_NS + tap_random(&seed) % 1000;
 

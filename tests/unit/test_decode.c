@@ -34,7 +34,8 @@ static void put_hex(struct frame *f, const char *hex)
 static void put_ip4(struct frame *f, uint8_t proto, uint16_t frag, size_t len)
 {
 	uint16_t total = (uint16_t)(20 + len);
-	uint8_t h[20] = {0x45, 0, (uint8_t)(total >> 8), (uint8_t)total, 0x12, 0x34, (uint8_t)(frag >> 8), (uint8_t)frag,
+	uint8_t h[20] = {0x45, 0, (uint8_t)(total >> 8), (uint8_t)total, 0x12, 0x34,
+			 (uint8_t)(frag >> 8), (uint8_t)frag,
 			 64, proto, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2};
 
 	put(f, h, sizeof(h));
@@ -166,9 +167,10 @@ static void test_not_ip(void)
 		const char *hex;
 	} cases[] = {
 		{LINK_ETHERNET, "ff ff ff ff ff ff 02 00 00 00 00 02 08 06 00 01 08 00 06 04 00 01"}, /* ARP */
-		{LINK_ETHERNET, "01 80 c2 00 00 00 02 00 00 00 00 02 00 26 42 42 03 00 00 00"},       /* spanning tree */
+		{LINK_ETHERNET, "01 80 c2 00 00 00 02 00 00 00 00 02 00 26 42 42 03 00 00 00"}, /* spanning tree */
 		{LINK_80211, "80 00 00 00 ff ff ff ff ff ff 02 00 00 00 00 02 02 00 00 00 00 02 00 00"}, /* beacon */
-		{LINK_80211, "08 41 00 00 02 00 00 00 00 01 02 00 00 00 00 02 02 00 00 00 00 03 00 00 aa aa 03"}, /* WEP */
+		{LINK_80211, "08 41 00 00 02 00 00 00 00 01 02 00 00 00 00 02 02 00 00 00 00 03 00 00"
+			     "aa aa 03"}, /* WEP */
 		{LINK_PPP, "c0 21 01 01 00 04"}, /* LCP */
 		{LINK_SLL, "00 00 00 01 00 06 02 00 00 00 00 01 00 00 08 06 00 01"},
 	};
@@ -195,7 +197,8 @@ static void test_ip6_headers(void)
 	/* Hop-by-hop, routing, destination options, then TCP. */
 	f.len = 0;
 	put_ip6(&f, 0, 8 + 16 + 8 + TCP_TOTAL);
-	put_hex(&f, "2b 00 01 04 00 00 00 00  3c 01 04 00 00 00 00 00 00 00 00 00 00 00 00 00  06 00 01 04 00 00 00 00");
+	put_hex(&f, "2b 00 01 04 00 00 00 00  3c 01 04 00 00 00 00 00 00 00 00 00 00 00 00 00"
+		    "06 00 01 04 00 00 00 00");
 	put_tcp(&f);
 	CHECK_EQ(decode_all(&p, LINK_RAW, &f, 0), DECODE_OK);
 	CHECK_EQ(p.port[1], 80);
@@ -299,13 +302,15 @@ static void test_tunnels(void)
 	} cases[] = {
 		{"IPIP", "", 4, FLOW_TUNNEL_IPIP, 0, DECODE_INSIDE_IPIP},
 		{"GRE", "00 00 08 00", 47, FLOW_TUNNEL_GRE, 0, DECODE_INSIDE_OTHERS},
-		{"GRE with checksum, key, sequence", "b0 00 08 00 00 00 00 00 00 00 01 02 00 00 00 09", 47, FLOW_TUNNEL_GRE,
-		 0x102, DECODE_INSIDE_OTHERS},
-		{"GRE bridged", "20 00 65 58 00 00 00 05 02 00 00 00 00 01 02 00 00 00 00 02 08 00", 47, FLOW_TUNNEL_GRE, 5,
-		 DECODE_INSIDE_OTHERS},
-		{"ERSPAN II", "10 00 88 be 00 00 00 01 10 01 00 00 00 00 00 00 02 00 00 00 00 01 02 00 00 00 00 02 08 00", 47,
+		{"GRE with checksum, key, sequence", "b0 00 08 00 00 00 00 00 00 00 01 02 00 00 00 09", 47,
+		 FLOW_TUNNEL_GRE, 0x102, DECODE_INSIDE_OTHERS},
+		{"GRE bridged", "20 00 65 58 00 00 00 05 02 00 00 00 00 01 02 00 00 00 00 02 08 00", 47,
+		 FLOW_TUNNEL_GRE, 5, DECODE_INSIDE_OTHERS},
+		{"ERSPAN II", "10 00 88 be 00 00 00 01 10 01 00 00 00 00 00 00"
+		 "02 00 00 00 00 01 02 00 00 00 00 02 08 00", 47,
 		 FLOW_TUNNEL_GRE, 0, DECODE_INSIDE_OTHERS},
-		{"VXLAN", "c0 01 12 b5 00 4b 00 00 08 00 00 00 00 00 2a 00 02 00 00 00 00 01 02 00 00 00 00 02 08 00", 17,
+		{"VXLAN", "c0 01 12 b5 00 4b 00 00 08 00 00 00 00 00 2a 00"
+		 "02 00 00 00 00 01 02 00 00 00 00 02 08 00", 17,
 		 FLOW_TUNNEL_VXLAN, 42, DECODE_INSIDE_OTHERS},
 		{"Geneve with options", "c0 01 17 c1 00 4f 00 00 01 00 65 58 00 00 2a 00 01 02 03 00"
 		 "02 00 00 00 00 01 02 00 00 00 00 02 08 00", 17, FLOW_TUNNEL_GENEVE, 42, DECODE_INSIDE_OTHERS},
@@ -435,12 +440,13 @@ static void test_random(void)
 		if (i & 1)
 			put_hex(&f, "02 00 00 00 00 01 02 00 00 00 00 02 81 00 60 07 08 00");
 		put_ip4(&f, (uint8_t)(i & 2 ? 17 : tap_random(&seed)), 0, 60);
-		put_hex(&f, "c0 01 12 b5 00 3f 00 00 08 00 00 00 00 00 2a 00 02 00 00 00 00 01 02 00 00 00 00 02 08 00");
+		put_hex(&f, "c0 01 12 b5 00 3f 00 00 08 00 00 00 00 00 2a 00"
+			    "02 00 00 00 00 01 02 00 00 00 00 02 08 00");
 		put_packet4(&f);
 		for (unsigned n = (unsigned)(tap_random(&seed) % 6); n; n--)
 			f.b[tap_random(&seed) % f.len] = (uint8_t)tap_random(&seed);
-		decode_cut(&p, (enum link_type)(tap_random(&seed) % LINK_MAX_), &f, tap_random(&seed) % (f.len + 1), f.len,
-			   (unsigned)tap_random(&seed) & 3);
+		decode_cut(&p, (enum link_type)(tap_random(&seed) % LINK_MAX_), &f, tap_random(&seed) % (f.len + 1),
+			   f.len, (unsigned)tap_random(&seed) & 3);
 	}
 }
 

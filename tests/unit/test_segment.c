@@ -319,7 +319,7 @@ static void test_diff(void)
 	diff_format(&text, &d);
 	CHECK_STR(text.data, "+ shop/cache gets a policy, at observe\n"
 			     "~ shop/db goes from dry-run to enforce\n"
-			     "~ shop/db has other members: {image: 'mariadb:*'}\n"
+			     "~ shop/db: its members are now {image: 'mariadb:*'}\n"
 			     "+ shop/db inbound: from shop/web 3307/tcp (line 7)\n"
 			     "- shop/db inbound: from world 443/tcp (line 7)\n"
 			     "- shop/new has no policy any more (was at observe): nothing decides on it\n"

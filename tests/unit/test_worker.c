@@ -243,7 +243,8 @@ static void test_fragments(void)
 		for (unsigned i = 0; i < 3; i++) {
 			unsigned n = orders[o][i];
 
-			build_udp(f, i, 1, 40000, 2, 5000, 99, (uint16_t)((n < 2 ? 0x2000 : 0) | n * 100), n ? 800 : 792);
+			build_udp(f, i, 1, 40000, 2, 5000, 99, (uint16_t)((n < 2 ? 0x2000 : 0) | n * 100),
+				  n ? 800 : 792);
 		}
 		build_udp(f, 5, 2, 5000, 1, 40000, 7, 0, 10);
 		run(f, 0);
@@ -322,6 +323,7 @@ static void test_too_many_established(void)
 /* Random traffic through a table of any size: every byte is told of in exactly one record. */
 static void test_conservation(void)
 {
+	static const uint8_t all_flags[] = {SYN, SYN_ACK, ACK, PSH_ACK, FIN_ACK, RST_ACK};
 	uint64_t seed = tap_seed();
 
 	for (unsigned round = 0; round < 6; round++) {
@@ -330,8 +332,9 @@ static void test_conservation(void)
 
 		for (unsigned i = 0; i < 40000; i++) {
 			uint32_t a = 1 + (uint32_t)(tap_random(&seed) % 50), b = 1 + (uint32_t)(tap_random(&seed) % 50);
-			uint16_t pa = (uint16_t)(1 + tap_random(&seed) % 40), pb = (uint16_t)(1 + tap_random(&seed) % 3);
-			uint8_t flags = (uint8_t[]){SYN, SYN_ACK, ACK, PSH_ACK, FIN_ACK, RST_ACK}[tap_random(&seed) % 6];
+			uint16_t pa = (uint16_t)(1 + tap_random(&seed) % 40);
+			uint16_t pb = (uint16_t)(1 + tap_random(&seed) % 3);
+			uint8_t flags = all_flags[tap_random(&seed) % sizeof(all_flags)];
 
 			if (tap_random(&seed) % 2)
 				build_tcp(f, i * 3, a, pa, b, pb, flags, flags == PSH_ACK ? 30 : 0);
@@ -349,6 +352,8 @@ static void test_conservation(void)
 
 static void test_workers_share(void)
 {
+	const struct worker_sink sink = {on_flow, on_attempts, on_coverage, NULL};
+	struct worker *none = NULL;
 	uint64_t seed = tap_seed(), bytes = 0, one;
 	struct build *f = fresh();
 	struct worker_settings set;
@@ -380,8 +385,8 @@ static void test_workers_share(void)
 		bytes += out.flow[i].bytes[0] + out.flow[i].bytes[1];
 	CHECK_EQ(bytes, f->bytes);
 	set.index = 3;
-	CHECK_EQ(worker_new(&(struct worker *){NULL}, &set, &(struct worker_sink){on_flow, on_attempts, on_coverage, NULL}),
-		 -EINVAL);
+	CHECK_EQ(worker_new(&none, &set, &sink), -EINVAL);
+	CHECK(none == NULL);
 }
 
 static void test_cut(void)
