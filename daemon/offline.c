@@ -25,6 +25,9 @@
 #define ROUND_MAX 2048
 #define BATCH_MAX 50000u /* records a commit: LMDB keeps the pages of a transaction in memory */
 #define RETAIN_EVERY 16  /* commits */
+/* Less than this, all files together, is read by one worker: another takes longer to start than it saves, and what nDPI
+ * remembers from one conversation to the next (of STUN, say) is then all in one place. */
+#define SHARED_FROM_BYTES (64u << 20)
 
 struct offline_process {
 	pid_t pid;
@@ -43,11 +46,12 @@ struct offline {
 	void *arg;
 };
 
-/* A pipe can be read once only, so by one worker. */
+/* A pipe can be read once only, so by one worker; small files are not worth more unless asked for. */
 static unsigned choose_workers(const struct offline_settings *s)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned n = s->workers ? s->workers : cores < 1 ? 1 : cores > 4 ? 4 : (unsigned)cores;
+	uint64_t bytes = 0;
 	struct stat st;
 
 	for (size_t i = 0; i < s->n_paths; i++) {
@@ -55,7 +59,11 @@ static unsigned choose_workers(const struct offline_settings *s)
 
 		if (strcmp(s->paths[i], "-") == 0 || (rc == 0 && !S_ISREG(st.st_mode)))
 			return 1;
+		if (rc == 0)
+			bytes += (uint64_t)st.st_size;
 	}
+	if (!s->workers && bytes < SHARED_FROM_BYTES)
+		return 1;
 	return n > OFFLINE_WORKERS_MAX ? OFFLINE_WORKERS_MAX : n;
 }
 

@@ -16,7 +16,8 @@
 struct offline_settings {
 	char *const *paths; /* "-": standard input */
 	size_t n_paths;
-	unsigned workers;   /* 0: one a core, up to 4; one only when a path cannot be read by several (a pipe) */
+	unsigned workers;   /* 0: one a core, up to 4, but one for less than 64 MiB; one only when a path cannot be
+	                     read by several (a pipe) */
 	uint32_t table_size; /* 0: default */
 	bool look_inside;
 };

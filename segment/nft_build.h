@@ -30,8 +30,8 @@
 #define NFT_CHAIN_NEWCOMER "newcomer"
 #define NFT_MISS_SET_SIZE 65536
 #define NFT_MISS_TIMEOUT_MS (3600 * 1000ull)
-/* A SYN that is lost is sent again after 1 s and after 3 s: the second time at the latest it gets its answer. */
-#define NFT_NEWCOMER_MS 3000ull
+/* A lost SYN is sent again after 1 s and after 3 s (the next time may be 7 s): the latter shall get its answer. */
+#define NFT_NEWCOMER_MS 2900ull
 #define NFT_STRANGER_MS (3600 * 1000ull)
 #define NFT_NEWCOMERS_SIZE 4096
 #define NFT_STRANGERS_SIZE 65536
