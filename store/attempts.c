@@ -25,6 +25,7 @@
 #define BLOCK_SPAN_NS (10 * NS_PER_S)
 #define SAME_LOOK 16u     /* records of one start looked at for one that replaces another */
 #define RADIX_BITS 11
+#define FETCH_AHEAD 8u
 
 struct item {
 	uint64_t start_ns;
@@ -173,6 +174,8 @@ int attempts_batch_flush(struct store_txn *t)
 		for (; i < b->n && b->block.len < BLOCK_BYTES; i++) {
 			const struct flow_attempts *a = &b->rec[b->item[i].n];
 
+			if (i + FETCH_AHEAD < b->n)
+				__builtin_prefetch(&b->rec[b->item[i + FETCH_AHEAD].n]);
 			if (first && a->start_ns - first->start_ns > BLOCK_SPAN_NS)
 				break;
 			if (replaced(b, i))
