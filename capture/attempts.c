@@ -26,7 +26,7 @@
 #define REGISTERS 128u
 #define REGISTER_BITS 7
 #define EXEMPLARS 4
-#define WAITING 8u /* a power of two */
+#define WAITING 32u /* a power of two */
 
 struct attempts_rec {
 	struct flow_attempts a;
