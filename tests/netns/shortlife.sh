@@ -7,7 +7,7 @@ lab_begin_netns brief
 command -v jq >/dev/null || lab_skip "needs jq: apt-get install jq"
 load=$PWD/tests/bench/load
 [ -x "$load" ] || load=${top_builddir:-.}/tests/bench/load
-LIVES=500 AT_ONCE=50
+LIVES=500 AT_ONCE=20
 state=$LAB_DIR/state
 mkdir "$state"
 chmod 755 "$LAB_DIR"
@@ -82,7 +82,10 @@ named() {
 }
 lab_check "at least 99.9 % have their ten packets stored under their name" lab_poll 15 named
 lab_say "$(cat "$LAB_DIR/named") of $LIVES named, $(wc -l <"$LAB_DIR/flows") stored"
-grep -v "	$LAB_NS-l.*	10$" "$LAB_DIR/flows" | head -5 | sed 's/^/# not as it should be: /'
+lab_say "$(w status -o json | jq .store.workloads) workloads stored"
+grep -v "	$LAB_NS-l.*	10$" "$LAB_DIR/flows" | head -5 | while read -r ip name n; do
+	lab_say "not as it should be: $ip $name $n; known: $(w who "$ip" 2>&1 | tr '\n' ' ')"
+done
 
 # A bridge that goes right behind its last packets.
 mac1=$(lab_in ip -o link show br1 | sed 's/.*link.ether \([0-9a-f:]*\).*/\1/')
