@@ -18,6 +18,9 @@
 #include "store/history.h"
 
 #define PROTO_IGMP 2
+/* How far a record may be ahead of the clock, which may just have been set back. What lies further ahead would stay in the
+ * store for ever: its time to be forgotten does not come. */
+#define AHEAD_NS (3600 * NS_PER_S)
 
 int engine_new(struct engine **out, struct store *store, const struct engine_options *o)
 {
@@ -196,6 +199,8 @@ void engine_write(struct engine *e, struct flow_rec *f, const struct names_end f
 	struct flow_rec last;
 	bool again;
 
+	if (f->end_ns < f->start_ns) /* the clock was set back while it lasted; the store takes no such record */
+		f->end_ns = f->start_ns;
 	if (!follow_up(e, f, end, &last, &again))
 		return;
 	f->workload[0] = end[0].workload;
@@ -223,6 +228,17 @@ void engine_write(struct engine *e, struct flow_rec *f, const struct names_end f
 		e->o.on_flow(e->o.arg, f, end);
 }
 
+bool engine_is_ahead(struct engine *e, uint32_t iface, uint64_t start_ns, uint64_t end_ns)
+{
+	uint64_t limit = e->o.live ? time_now_ns() + AHEAD_NS : UINT64_MAX;
+
+	if (start_ns <= limit && end_ns <= limit)
+		return false;
+	e->stats.bad_records++;
+	ledger_lost(e, iface);
+	return true;
+}
+
 int engine_flow(struct engine *e, const void *data, size_t len, uint64_t now_ns)
 {
 	struct names_end end[2];
@@ -233,6 +249,8 @@ int engine_flow(struct engine *e, const void *data, size_t len, uint64_t now_ns)
 		e->stats.bad_records++;
 		return rc;
 	}
+	if (engine_is_ahead(e, f.iface, f.start_ns, f.end_ns))
+		return -EBADMSG;
 	engine_find_ends(e, &f, end);
 	if (e->o.live && e->o.grace_ns) {
 		bool ask = hold_wants_origin(e, &f, end);
@@ -259,6 +277,10 @@ int engine_attempts(struct engine *e, const void *data, size_t len)
 		e->stats.bad_records++;
 		return rc;
 	}
+	if (engine_is_ahead(e, a.iface, a.start_ns, a.end_ns))
+		return -EBADMSG;
+	if (a.end_ns < a.start_ns)
+		a.end_ns = a.start_ns;
 	e->stats.attempts++;
 	e->pending++;
 	iface = ledger_iface_of(e, a.iface);

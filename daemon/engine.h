@@ -39,7 +39,7 @@ void engine_free(struct engine *e); /* commits nothing */
 struct names *engine_names(struct engine *e);
 
 /* Records from a capture worker, as its ring has them. now_ns: the clock (offline: packet time). 0, -EBADMSG or -EPROTO for
- * bytes that are no record (counted). */
+ * bytes that are no record, and, live, for one from far ahead of the clock (counted, the latter as lost, too). */
 int engine_flow(struct engine *e, const void *data, size_t len, uint64_t now_ns);
 int engine_attempts(struct engine *e, const void *data, size_t len);
 int engine_coverage(struct engine *e, const struct coverage_rec *c);

@@ -55,6 +55,7 @@ struct engine {
 /* engine_ledger.c: what was lost, where and when. */
 struct ledger_iface *ledger_iface_of(struct engine *e, uint32_t iface); /* NULL: too many interfaces */
 bool ledger_complete(struct engine *e, const struct flow_rec *f);
+void ledger_lost(struct engine *e, uint32_t iface); /* a record that is not taken */
 void ledger_batch_failed(struct engine *e);
 void ledger_batch_kept(struct engine *e);
 int ledger_write_lost(struct engine *e);
@@ -70,6 +71,8 @@ void hold_free(struct engine *e);
 /* engine.c */
 void engine_write(struct engine *e, struct flow_rec *f, const struct names_end end[2]);
 void engine_find_ends(const struct engine *e, const struct flow_rec *f, struct names_end end[2]);
+/* Counts it as lost, too. */
+bool engine_is_ahead(struct engine *e, uint32_t iface, uint64_t start_ns, uint64_t end_ns);
 void engine_failed(struct engine *e, int rc); /* the batch is spoiled */
 
 #endif

@@ -7,14 +7,29 @@
 #include "config.h"
 #include "daemon/engine.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "common/timefmt.h"
 #include "daemon/engine_impl.h"
 #include "store/history.h"
 
+/* A place for one more: that of the interface that has been quiet longest, and has nothing left to write down. */
+static size_t reuse(struct engine *e)
+{
+	size_t best = ENGINE_IFACES_MAX;
+
+	for (size_t i = 0; i < ENGINE_IFACES_MAX; i++)
+		if (!e->ifaces[i].pending && !e->ifaces[i].lost_store &&
+		    (best == ENGINE_IFACES_MAX || e->sums[i].end_ns < e->sums[best].end_ns))
+			best = i;
+	return best;
+}
+
 struct ledger_iface *ledger_iface_of(struct engine *e, uint32_t iface)
 {
+	size_t at;
+
 	/* The same one comes again and again. */
 	if (e->last_iface < e->n_ifaces && e->sums[e->last_iface].iface == iface)
 		return &e->ifaces[e->last_iface];
@@ -24,12 +39,15 @@ struct ledger_iface *ledger_iface_of(struct engine *e, uint32_t iface)
 			return &e->ifaces[i];
 		}
 	}
-	if (e->n_ifaces == ENGINE_IFACES_MAX)
+	/* Bridges come and go, each with a number of its own. */
+	at = e->n_ifaces < ENGINE_IFACES_MAX ? e->n_ifaces++ : reuse(e);
+	if (at == ENGINE_IFACES_MAX)
 		return NULL;
-	memset(&e->sums[e->n_ifaces], 0, sizeof(e->sums[0]));
-	memset(&e->ifaces[e->n_ifaces], 0, sizeof(e->ifaces[0]));
-	e->sums[e->n_ifaces].iface = iface;
-	return &e->ifaces[e->n_ifaces++];
+	memset(&e->sums[at], 0, sizeof(e->sums[0]));
+	memset(&e->ifaces[at], 0, sizeof(e->ifaces[0]));
+	e->sums[at].iface = iface;
+	e->last_iface = at;
+	return &e->ifaces[at];
 }
 
 bool ledger_complete(struct engine *e, const struct flow_rec *f)
@@ -63,11 +81,17 @@ static void count(struct engine *e, const struct coverage_rec *c)
 		e->stats.newest_ns = c->end_ns;
 }
 
-int engine_coverage(struct engine *e, const struct coverage_rec *c)
+int engine_coverage(struct engine *e, const struct coverage_rec *told)
 {
-	count(e, c);
+	struct coverage_rec c = *told;
+
+	if (engine_is_ahead(e, c.iface, c.start_ns, c.end_ns))
+		return -EBADMSG;
+	if (c.end_ns < c.start_ns) /* the clock was set back meanwhile */
+		c.end_ns = c.start_ns;
+	count(e, &c);
 	if (engine_txn(e))
-		engine_failed(e, store_coverage_add(e->txn, c));
+		engine_failed(e, store_coverage_add(e->txn, &c));
 	return 0;
 }
 
@@ -87,6 +111,18 @@ void ledger_batch_kept(struct engine *e)
 {
 	for (size_t i = 0; i < e->n_ifaces; i++)
 		e->ifaces[i].pending = e->ifaces[i].lost_store = 0;
+}
+
+void ledger_lost(struct engine *e, uint32_t iface)
+{
+	struct ledger_iface *l = ledger_iface_of(e, iface);
+
+	if (l) {
+		l->lost_store++;
+		e->sums[l - e->ifaces].lost_store++;
+	}
+	e->stats.lost_store++;
+	e->stats.lost++;
 }
 
 void ledger_batch_failed(struct engine *e)

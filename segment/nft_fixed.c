@@ -316,6 +316,21 @@ static int build_newcomer_test(struct nft_chain *c)
 	return rc;
 }
 
+/*
+ * A segment in the middle of a connection that connection tracking has forgotten, or takes for a stray. It opens nothing, so
+ * nothing is decided by it, and it may well be the answer in a connection that is allowed: a reset would cut that. Lost, it
+ * is sent again, and the first segment the allowed way makes the connection known.
+ */
+static int build_midstream(struct nft_chain *c, int verdict)
+{
+	struct nft_builder b;
+
+	nft_rule_start(&b, c);
+	nft_match_not_syn(&b);
+	nft_counter(&b);
+	return end(&b, verdict, NULL, "opens no connection: no refusal, not told of as one");
+}
+
 static int build_misses(struct nft_model *m, uint64_t generation, uint16_t log_group)
 {
 	struct nft_chain *c;
@@ -325,7 +340,9 @@ static int build_misses(struct nft_model *m, uint64_t generation, uint16_t log_g
 
 	c = chain(m, NFT_SET_WOULD_BLOCK, -1, "no rule allows it: counted, sampled, let through");
 	snprintf(prefix, sizeof(prefix), "weir would-block %llu ", (unsigned long long)generation);
-	rc = build_samples(c, SAMPLES, SAMPLES_BURST, prefix, log_group);
+	rc = build_midstream(c, NF_ACCEPT);
+	if (rc == 0)
+		rc = build_samples(c, SAMPLES, SAMPLES_BURST, prefix, log_group);
 	if (rc == 0)
 		rc = build_counting(c, NFT_SET_WOULD_BLOCK, NF_ACCEPT, NULL, NFT_TAG_OVERFLOW_WOULD_BLOCK);
 	if (rc < 0)
@@ -333,6 +350,8 @@ static int build_misses(struct nft_model *m, uint64_t generation, uint16_t log_g
 	c = chain(m, NFT_SET_BLOCK, -1, "no rule allows it: counted, sampled, refused");
 	snprintf(prefix, sizeof(prefix), "weir block %llu ", (unsigned long long)generation);
 	rc = build_newcomer_test(c);
+	if (rc == 0)
+		rc = build_midstream(c, NF_DROP);
 	if (rc == 0)
 		rc = build_samples(c, ANSWERS, ANSWERS_BURST, prefix, log_group);
 	if (rc == 0)
