@@ -386,6 +386,7 @@ void worker_finish(struct worker *w, enum flow_reason reason)
 	for (uint32_t n = 0; n < w->table.high; n++) {
 		struct flow *f = flow_table_at(&w->table, n);
 
+		flow_table_fetch_removal(&w->table, n + 8);
 		if (f)
 			report_end(w, f, f->class == FLOW_CLASS_CLOSED ? FLOW_REASON_CLOSED : reason);
 	}

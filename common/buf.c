@@ -35,15 +35,16 @@ bool buf_failed(const struct buf *b)
 /* Room for need more bytes and a NUL; false once memory has run out. */
 static bool reserve(struct buf *b, size_t need)
 {
-	size_t cap = b->cap ? b->cap : 64;
+	size_t cap;
 	char *p;
 
+	if (!b->failed && need < b->cap - b->len)
+		return true;
 	if (b->failed || need > SIZE_MAX / 2 - b->len) {
 		b->failed = true;
 		return false;
 	}
-	if (b->len + need + 1 <= b->cap)
-		return true;
+	cap = b->cap ? b->cap : 64;
 	while (cap < b->len + need + 1)
 		cap *= 2;
 	p = realloc(b->data, cap);

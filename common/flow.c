@@ -235,36 +235,41 @@ void flow_attempts_encode(struct buf *b, const struct flow_attempts *a)
 	}
 }
 
-int flow_attempts_decode(struct flow_attempts *out, const void *data, size_t len)
+int flow_attempts_get(struct flow_attempts *out, struct wire_reader *r)
 {
 	struct flow_attempts a = {0};
-	struct wire_reader r;
-	uint8_t version;
+	uint8_t version = wire_get_u8(r);
 
-	wire_reader_init(&r, data, len);
-	version = wire_get_u8(&r);
-	if (!wire_ok(&r))
+	if (!wire_ok(r))
 		return -EBADMSG;
 	if (version != ATTEMPTS_VERSION)
 		return -EPROTO;
-	a.dst = wire_get_addr(&r);
-	a.port = wire_get_u16(&r);
-	a.proto = wire_get_u8(&r);
-	a.iface = (uint32_t)wire_get_var(&r);
-	a.start_ns = wire_get_u64(&r);
-	a.end_ns = a.start_ns + wire_get_var(&r);
-	a.count = wire_get_var(&r);
-	a.bytes = wire_get_var(&r);
-	a.sources = wire_get_var(&r);
-	a.n_exemplars = wire_get_u8(&r);
+	a.dst = wire_get_addr(r);
+	a.port = wire_get_u16(r);
+	a.proto = wire_get_u8(r);
+	a.iface = (uint32_t)wire_get_var(r);
+	a.start_ns = wire_get_u64(r);
+	a.end_ns = a.start_ns + wire_get_var(r);
+	a.count = wire_get_var(r);
+	a.bytes = wire_get_var(r);
+	a.sources = wire_get_var(r);
+	a.n_exemplars = wire_get_u8(r);
 	if (a.n_exemplars > sizeof(a.exemplar) / sizeof(a.exemplar[0]))
 		return -EBADMSG;
 	for (unsigned i = 0; i < a.n_exemplars; i++) {
-		a.exemplar[i].addr = wire_get_addr(&r);
-		a.exemplar[i].port = wire_get_u16(&r);
+		a.exemplar[i].addr = wire_get_addr(r);
+		a.exemplar[i].port = wire_get_u16(r);
 	}
-	if (!wire_ok(&r))
+	if (!wire_ok(r))
 		return -EBADMSG;
 	*out = a;
 	return 0;
+}
+
+int flow_attempts_decode(struct flow_attempts *out, const void *data, size_t len)
+{
+	struct wire_reader r;
+
+	wire_reader_init(&r, data, len);
+	return flow_attempts_get(out, &r);
 }

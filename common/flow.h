@@ -173,5 +173,8 @@ struct flow_attempts {
 };
 void flow_attempts_encode(struct buf *b, const struct flow_attempts *a);
 int flow_attempts_decode(struct flow_attempts *out, const void *data, size_t len);
+/* The same from a reader, for records that lie back to back; it then stands behind this one. */
+struct wire_reader;
+int flow_attempts_get(struct flow_attempts *out, struct wire_reader *r);
 
 #endif

@@ -152,6 +152,8 @@ void body_origin_encode(struct buf *b, const struct body_origin *o)
 	wire_put_u64(b, o->token);
 	wire_put_u8(b, o->known);
 	wire_put_u8(b, o->first_began);
+	wire_put_addr(b, &o->client);
+	wire_put_u16(b, o->client_port);
 	wire_put_addr(b, &o->orig_addr);
 	wire_put_u16(b, o->orig_port);
 	wire_put_addr(b, &o->server);
@@ -167,6 +169,8 @@ int body_origin_decode(struct body_origin *out, const void *data, size_t len)
 	o.token = wire_get_u64(&r);
 	o.known = wire_get_u8(&r) != 0;
 	o.first_began = wire_get_u8(&r) != 0;
+	o.client = wire_get_addr(&r);
+	o.client_port = wire_get_u16(&r);
 	o.orig_addr = wire_get_addr(&r);
 	o.orig_port = wire_get_u16(&r);
 	o.server = wire_get_addr(&r);

@@ -60,8 +60,8 @@ int body_ask_decode(struct body_ask *out, const void *data, size_t len);
 struct body_origin {
 	uint64_t token;
 	bool known, first_began;
-	struct addr orig_addr, server;
-	uint16_t orig_port, server_port;
+	struct addr client, orig_addr, server;
+	uint16_t client_port, orig_port, server_port;
 };
 void body_origin_encode(struct buf *b, const struct body_origin *o);
 int body_origin_decode(struct body_origin *out, const void *data, size_t len);

@@ -291,6 +291,8 @@ void enforcer_ask(struct enforcer *e, const struct msg *m)
 	if (e->conntrack && conntrack_lookup(e->conntrack, a.proto, a.addr, a.port, &o) == 0) {
 		answer.known = true;
 		answer.first_began = o.client_is_first;
+		answer.client = o.client;
+		answer.client_port = o.client_port;
 		answer.orig_addr = o.orig_addr;
 		answer.orig_port = o.orig_port;
 		answer.server = o.server;

@@ -203,7 +203,7 @@ static int put_in_force(struct enforcer *e, struct body_apply *a, uint32_t confi
 			 "this weir has no access to nftables (see weir status): nothing was applied");
 		return -EPERM;
 	}
-	enforcer_policy_second(e); /* what was counted until now is the old generation's */
+	enforcer_policy_second(e); /* what was counted so far belongs to the generation before */
 	rc = members_of(e, a->groups, &members, &n);
 	if (!rc)
 		rc = nft_apply(e->nft, &a->ruleset, members, n, confirm_within_s, error);
@@ -315,8 +315,8 @@ static void order_remove(struct enforcer *e, uint64_t token)
 	int rc = 0;
 
 	forget_adopt(e);
+	enforcer_policy_second(e); /* the last counts */
 	if (e->nft) {
-		enforcer_policy_second(e); /* the last counts */
 		rc = nft_bridge_restore_all(e->nft, error);
 		if (!rc)
 			rc = nft_remove(e->nft, error);

@@ -177,12 +177,8 @@ static bool follow_up(struct engine *e, struct flow_rec *f, struct names_end end
 		return true;
 	if (last->reason != FLOW_REASON_ACTIVE || last->pkts[0] + last->pkts[1] > f->pkts[0] + f->pkts[1])
 		return false;
-	if (hold_inherit(f, last)) {
-		struct names_end first = end[0];
-
-		end[0] = end[1];
-		end[1] = first;
-	}
+	if (hold_inherit(f, last))
+		engine_find_ends(e, f, end);
 	return true;
 }
 

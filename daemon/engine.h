@@ -66,9 +66,10 @@ const char *engine_group_of(const struct engine *e, const struct workload *w);
 struct engine_origin {
 	bool known;
 	bool first_began;      /* the end given as 0 is the one that began */
+	struct addr client;    /* who began, before any SNAT; addr_any: as seen */
 	struct addr orig_addr; /* the original destination, before DNAT; addr_any where it was not translated */
 	struct addr server;    /* who answers: where DNAT sent it */
-	uint16_t orig_port, server_port;
+	uint16_t client_port, orig_port, server_port;
 };
 void engine_origin(struct engine *e, uint64_t token, const struct engine_origin *o);
 

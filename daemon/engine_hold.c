@@ -94,21 +94,34 @@ static void turn(struct flow_rec *f)
 	}
 }
 
+static bool same_end(const struct flow_rec *a, unsigned i, const struct flow_rec *b, unsigned k)
+{
+	return a->port[i] == b->port[k] && addr_equal(&a->addr[i], &b->addr[k]);
+}
+
 bool hold_inherit(struct flow_rec *f, const struct flow_rec *last)
 {
-	bool turned = false;
+	bool changed = false;
 
-	if (f->direction == FLOW_DIR_UNKNOWN && last->direction != FLOW_DIR_UNKNOWN) {
-		f->direction = last->direction;
-		turned = !addr_equal(&f->addr[0], &last->addr[0]) || f->port[0] != last->port[0];
-		if (turned)
-			turn(f);
-	}
 	if (addr_is_zero(&f->nat_addr)) {
 		f->nat_addr = last->nat_addr;
 		f->nat_port = last->nat_port;
 	}
-	return turned;
+	if (last->direction == FLOW_DIR_UNKNOWN)
+		return false;
+	if (f->direction == FLOW_DIR_UNKNOWN)
+		f->direction = last->direction;
+	/* One end may have been found to be another than was seen, or the record turned; hardly ever both of an end. */
+	if (!same_end(f, 0, last, 0) && !same_end(f, 1, last, 1) && (same_end(f, 0, last, 1) || same_end(f, 1, last, 0))) {
+		turn(f);
+		changed = true;
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		changed |= !same_end(f, i, last, i);
+		f->addr[i] = last->addr[i];
+		f->port[i] = last->port[i];
+	}
+	return changed;
 }
 
 bool hold_wants_origin(struct engine *e, const struct flow_rec *f, const struct names_end end[2])
@@ -124,24 +137,46 @@ bool hold_wants_origin(struct engine *e, const struct flow_rec *f, const struct 
 	return !engine_txn(e) || store_flow_get(e->txn, f->start_ns, f->id, &last) != 0;
 }
 
-/* Writes the record with what became known. False: it is the view from before DNAT of a conversation whose other view, on
- * the server's own bridge, is kept. */
+static bool is_workload(const struct engine *e, const struct addr *a, uint64_t at_ns)
+{
+	struct names_end end;
+
+	names_find(e->names, a, at_ns, &end);
+	return end.workload != 0;
+}
+
+/*
+ * Writes into the record what became known. A connection that the kernel translated is seen once on the client's side,
+ * with the address that was asked for, and once on the server's side, perhaps with another client. One of the two is kept:
+ * where the server is a workload and was reached through DNAT, the one at the server; else the one at the client.
+ * Either way it gets the real ends. False: it is the other one, and a workload's own bridge shows the one to keep.
+ */
 static bool complete(struct engine *e, struct flow_rec *f, const struct engine_origin *o)
 {
-	struct names_end server;
+	bool dnat = !addr_is_zero(&o->orig_addr), before_dnat, behind_snat;
 
 	if (f->direction == FLOW_DIR_UNKNOWN)
 		f->direction = FLOW_DIR_CONNTRACK;
 	if (!o->first_began)
 		turn(f);
-	if (addr_is_zero(&o->orig_addr))
-		return true;
-	if (!addr_equal(&o->server, &f->addr[1]) || o->server_port != f->port[1]) {
-		names_find(e->names, &o->server, f->start_ns, &server);
-		return server.workload == 0;
+	before_dnat = dnat && (!addr_equal(&o->server, &f->addr[1]) || o->server_port != f->port[1]);
+	behind_snat = !addr_is_zero(&o->client) && (!addr_equal(&o->client, &f->addr[0]) || o->client_port != f->port[0]);
+	if (before_dnat && is_workload(e, &o->server, f->start_ns))
+		return false;
+	if (behind_snat && !(dnat && is_workload(e, &o->server, f->start_ns)) && is_workload(e, &o->client, f->start_ns))
+		return false;
+	if (before_dnat) {
+		f->addr[1] = o->server;
+		f->port[1] = o->server_port;
 	}
-	f->nat_addr = o->orig_addr;
-	f->nat_port = o->orig_port;
+	if (behind_snat) {
+		f->addr[0] = o->client;
+		f->port[0] = o->client_port;
+	}
+	if (dnat) {
+		f->nat_addr = o->orig_addr;
+		f->nat_port = o->orig_port;
+	}
 	return true;
 }
 

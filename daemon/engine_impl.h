@@ -64,7 +64,7 @@ int ledger_write_lost(struct engine *e);
 void hold_add(struct engine *e, const void *data, size_t len, uint64_t due_ns, uint64_t token);
 /* Whether conntrack may know more of the flow than capture; false too when that was asked at an earlier report of it. */
 bool hold_wants_origin(struct engine *e, const struct flow_rec *f, const struct names_end end[2]);
-/* What was found out about an earlier report of the same record holds for this one. True when that turned it round. */
+/* What was found out about an earlier report of the same record holds for this one. True when its ends may not be the same any more. */
 bool hold_inherit(struct flow_rec *f, const struct flow_rec *last);
 void hold_free(struct engine *e);
 

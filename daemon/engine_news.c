@@ -119,7 +119,8 @@ static void take_origin(struct engine_role *r, const struct msg *m)
 
 	if (body_origin_decode(&b, m->data, m->len))
 		return;
-	o = (struct engine_origin){b.known, b.first_began, b.orig_addr, b.server, b.orig_port, b.server_port};
+	o = (struct engine_origin){b.known, b.first_began, b.client, b.orig_addr, b.server, b.client_port, b.orig_port,
+				   b.server_port};
 	engine_origin(r->engine, b.token, &o);
 }
 

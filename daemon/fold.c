@@ -126,7 +126,7 @@ static void subtract(struct edge_agg *now, const struct fold_flow *flow)
 	now->unanswered -= before.unanswered <= now->unanswered ? before.unanswered : now->unanswered;
 	/* It taught, or failed to, when it was first seen answered with a known direction; that is not asked again. */
 	if (answered && knew)
-		now->teaching = 0;
+		now->teaching = now->lossy = 0;
 	for (unsigned i = 0; i < 2; i++) {
 		now->pkts[i] -= before.pkts[i] <= now->pkts[i] ? before.pkts[i] : now->pkts[i];
 		now->bytes[i] -= before.bytes[i] <= now->bytes[i] ? before.bytes[i] : now->bytes[i];

@@ -24,6 +24,8 @@
 
 /* Enough for many containers that start at once (Docker answers an inspect only when the start is done). */
 #define ACTIVE_MAX 64
+/* Of these, how many may be such that wait for something. */
+#define ACTIVE_SLOW_MAX 48
 #define GET_TIMEOUT_S 30
 #define CONNECT_TIMEOUT_S 5
 /* One event carries all labels of its container; Docker itself sets no limit. */
@@ -36,7 +38,7 @@ struct request {
 	char *path;
 	struct buf body;
 	size_t max;
-	bool streaming, told_open, too_big;
+	bool streaming, slow, told_open, too_big;
 	struct http_stream stream;
 	http_done_fn *done;
 	void *arg;
@@ -50,7 +52,7 @@ struct http {
 	char path[108];
 	CURLM *multi;
 	int epoll, timer;
-	unsigned active;
+	unsigned active, active_slow;
 	unsigned long resets;     /* so that a loop notices that a callback has dropped its request */
 	struct request *requests; /* in order of asking */
 	size_t pending;
@@ -154,6 +156,7 @@ static void request_stop(struct request *q)
 	curl_easy_cleanup(q->easy);
 	q->easy = NULL;
 	q->http->active--;
+	q->http->active_slow -= q->slow;
 }
 
 static void request_free(struct request *q)
@@ -227,13 +230,14 @@ static int request_start(struct request *q)
 		return -ENOMEM;
 	}
 	h->active++;
+	h->active_slow += q->slow;
 	return 0;
 }
 
 static void start_waiting(struct http *h)
 {
 	for (struct request *q = h->requests; q && h->active < ACTIVE_MAX; q = q->next)
-		if (!q->easy && request_start(q) < 0)
+		if (!q->easy && (!q->slow || h->active_slow < ACTIVE_SLOW_MAX) && request_start(q) < 0)
 			break; /* tried again at the next dispatch */
 }
 
@@ -262,6 +266,13 @@ static int request_add(struct http *h, const char *path, const struct request *l
 int http_get(struct http *h, const char *path, size_t max, http_done_fn *done, void *arg)
 {
 	struct request like = {.max = max, .done = done, .arg = arg};
+
+	return request_add(h, path, &like);
+}
+
+int http_get_slow(struct http *h, const char *path, size_t max, http_done_fn *done, void *arg)
+{
+	struct request like = {.max = max, .slow = true, .done = done, .arg = arg};
 
 	return request_add(h, path, &like);
 }

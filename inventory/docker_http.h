@@ -14,6 +14,8 @@ int http_dispatch(struct http *h);                        /* calls the callbacks
 typedef void http_done_fn(void *arg, long status, int error, const char *body, size_t len);
 /* path is copied. A reply of more than max bytes is an error (-EFBIG). 0 or -ENOMEM. */
 int http_get(struct http *h, const char *path, size_t max, http_done_fn *done, void *arg);
+/* The same for what the other side may take its time to answer: such requests leave room for the others. */
+int http_get_slow(struct http *h, const char *path, size_t max, http_done_fn *done, void *arg);
 
 /* A reply without end: opened once its headers are there, object for each JSON object in it, done when it ends. */
 struct http_stream {

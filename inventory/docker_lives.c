@@ -295,7 +295,7 @@ void ask_inspect(struct container *c)
 	if (c->inspecting)
 		return;
 	snprintf(path, sizeof(path), "/containers/%s/json", c->id);
-	c->inspecting = http_get(c->lives->http, path, INSPECT_MAX, inspected, c) == 0;
+	c->inspecting = http_get_slow(c->lives->http, path, INSPECT_MAX, inspected, c) == 0;
 }
 
 /* ---- lists ----------------------------------------------------------------------------------------------------- */

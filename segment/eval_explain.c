@@ -123,8 +123,8 @@ static void say_nearest(struct story *s)
 		if (n == 0)
 			buf_printf(b, "Nearest rule: none, the %s list is empty.\n", list_name(s));
 		else
-			buf_printf(b, "Nearest rule: none of the %zu names %s or %s.\n", n, group_of(s->peer),
-				   s->service);
+			buf_printf(b, n == 1 ? "Nearest rule: none, the only one names neither %s nor %s.\n"
+					     : "Nearest rule: none names %s or %s.\n", group_of(s->peer), s->service);
 		return;
 	}
 	buf_adds(b, "Nearest rule: ");

@@ -143,14 +143,22 @@ static int change_member(struct nft *n, const struct nft_member *old, const stru
 static void forget_stranger(struct nft *n, const struct addr *a)
 {
 	bool v4 = addr_is_v4(a);
+	/* Newcomers are among the strangers: where there is none, no more is to be done. */
+	const char *const sets[] = {v4 ? NFT_SET_STRANGERS "_4" : NFT_SET_STRANGERS "_6",
+				    v4 ? NFT_SET_NEWCOMERS "_4" : NFT_SET_NEWCOMERS "_6"};
 	char error[NFT_ERROR_STRLEN];
-	struct nft_one o = {.add = false};
+	int rc = 0;
 
-	if (nft_change_start(&o.c, 0) == 0 &&
-	    nft_change_elem(&o, v4 ? NFT_SET_STRANGERS "_4" : NFT_SET_STRANGERS "_6", a->b + (v4 ? 12 : 0), v4 ? 4 : 16,
-			    NULL, NULL, 0) == 0)
-		(void)nft_change_commit(&o.c, n->nl, error, sizeof(error));
-	nft_change_fini(&o.c);
+	for (size_t i = 0; rc == 0 && i < sizeof(sets) / sizeof(sets[0]); i++) {
+		struct nft_one o = {.add = false};
+
+		rc = nft_change_start(&o.c, 0);
+		if (rc == 0)
+			rc = nft_change_elem(&o, sets[i], a->b + (v4 ? 12 : 0), v4 ? 4 : 16, NULL, NULL, 0);
+		if (rc == 0)
+			rc = nft_change_commit(&o.c, n->nl, error, sizeof(error));
+		nft_change_fini(&o.c);
+	}
 }
 
 int nft_member_add(struct nft *n, const struct nft_member *m, char *error)

@@ -13,6 +13,7 @@
 #include <sys/statvfs.h>
 
 #include "common/timefmt.h"
+#include "store/attempts.h"
 #include "store/batch.h"
 #include "store/edge_cache.h"
 #include "store/env.h"
@@ -80,6 +81,8 @@ int store_open(struct store **out, const char *dir, enum store_mode mode, const 
 		goto out;
 	rc = batch_new(&s->batch);
 	if (!rc)
+		rc = attempts_batch_new(&s->attempts);
+	if (!rc)
 		rc = edge_cache_new(&s->edges);
 out:
 	if (rc)
@@ -94,6 +97,7 @@ void store_close(struct store *s)
 	if (!s)
 		return;
 	batch_free(s->batch);
+	attempts_batch_free(s->attempts);
 	edge_cache_free(s->edges);
 	if (s->env)
 		env_close(s->env);
@@ -166,6 +170,7 @@ static void end(struct store_txn *t)
 		if (t->error != -ECANCELED)
 			s->full = t->error == -ENOSPC;
 		batch_clear(s->batch);
+		attempts_batch_clear(s->attempts);
 		edge_cache_clear(s->edges, t->error == 0);
 	}
 	free(t);
@@ -180,6 +185,8 @@ int txn_flush(struct store_txn *t)
 	rc = t->error;
 	if (!rc)
 		rc = batch_flush(t);
+	if (!rc)
+		rc = attempts_batch_flush(t);
 	if (!rc)
 		rc = edge_cache_flush(t);
 	return txn_fail(t, rc);

@@ -29,7 +29,8 @@ struct flow_query {
 typedef int store_flow_fn(void *arg, const struct flow_rec *f);
 int store_flow_walk(struct store_txn *t, const struct flow_query *q, store_flow_fn *fn, void *arg);
 
-/* Folded attempts, in the same buckets. */
+/* Folded attempts, in the same buckets. A put replaces one of the same start, destination, protocol, port and interface
+ * that was put in the same transaction. The walk goes by start, roughly: what one transaction wrote is in order. */
 int store_attempts_put(struct store_txn *t, const struct flow_attempts *a);
 typedef int store_attempts_fn(void *arg, const struct flow_attempts *a);
 int store_attempts_walk(struct store_txn *t, uint64_t since_ns, uint64_t until_ns, store_attempts_fn *fn, void *arg);

@@ -49,6 +49,7 @@ struct store_env {
 	MDB_dbi rec[BUCKETS_MAX], idx[BUCKETS_MAX];
 };
 
+struct attempts_batch;
 struct batch;
 struct edge_cache;
 
@@ -58,6 +59,7 @@ struct store {
 	struct store_options options; /* defaults filled in */
 	bool full;                    /* the last write transaction ran out of room */
 	struct batch *batch;          /* of the open write transaction; memory kept between them */
+	struct attempts_batch *attempts;
 	struct edge_cache *edges;
 };
 

@@ -134,12 +134,13 @@ static size_t print_table(struct listing *l, const struct refusals *r)
 
 static void set_reason(json_t *o, const struct refusal *r, const struct ruleset *rs, const struct members *m)
 {
-	struct eval_end src = {r->v.src, r->v.group[0]}, dst = {r->v.dst, r->v.group[1]};
+	struct eval_end src, dst;
 	struct buf b = BUF_INIT;
 	struct eval_result result;
 	struct eval_miss miss;
 	uint32_t extends = 0;
 
+	refusal_ends(r, rs, &src, &dst);
 	eval(&result, rs, &src, &dst, r->v.proto, r->v.dst_port);
 	if (result.group >= 0)
 		jsonl_set_text(o, "group", rs->groups[result.group].name);

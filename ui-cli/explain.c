@@ -146,11 +146,16 @@ static int parse_service(struct explaining *x, const char *text)
 	return VERB_DONE;
 }
 
+static struct eval_names names_of(const struct explaining *x)
+{
+	return (struct eval_names){x->end[0].name[0] ? x->end[0].name : NULL, x->end[1].name[0] ? x->end[1].name : NULL,
+				   x->end[0].members, x->end[1].members};
+}
+
 static int print_text(const struct explaining *x)
 {
 	struct eval_end src = {x->end[0].addr, x->end[0].group}, dst = {x->end[1].addr, x->end[1].group};
-	struct eval_names names = {x->end[0].name[0] ? x->end[0].name : NULL, x->end[1].name[0] ? x->end[1].name : NULL,
-				   x->end[0].members, x->end[1].members};
+	struct eval_names names = names_of(x);
 	struct buf b = BUF_INIT;
 
 	eval_explain(&b, &x->rs, &src, &dst, x->proto, x->port, &names);
@@ -178,6 +183,7 @@ static int print_json(const struct explaining *x)
 	struct eval_end src = {x->end[0].addr, x->end[0].group}, dst = {x->end[1].addr, x->end[1].group};
 	char text[SERVICE_STRLEN];
 	struct service s = service_of(x->proto, x->port);
+	struct eval_names names = names_of(x);
 	struct buf b = BUF_INIT;
 	struct eval_result r;
 	json_t *o = jsonl_event("explanation");
@@ -197,7 +203,7 @@ static int print_json(const struct explaining *x)
 		jsonl_set_number(o, "rule_line", r.rule->line);
 	if (x->generation)
 		jsonl_set_number(o, "generation", x->generation);
-	eval_explain(&b, &x->rs, &src, &dst, x->proto, x->port, NULL);
+	eval_explain(&b, &x->rs, &src, &dst, x->proto, x->port, &names);
 	jsonl_set_text(o, "text", b.data);
 	buf_fini(&b);
 	rc = jsonl_print(o);

@@ -75,6 +75,22 @@ static int write_first(const struct command *c, const struct policy *p, const ch
 	return status;
 }
 
+/* The lines of what a merge found that begin with mark, or those that do not, below a heading. How many. */
+static size_t print_found(const char *found, char mark, bool with, const char *path, const char *heading)
+{
+	size_t n = 0, len;
+
+	for (const char *line = found; line && *line; line += len + (line[len] == '\n')) {
+		len = strcspn(line, "\n");
+		if ((line[0] == mark) != with)
+			continue;
+		if (n++ == 0)
+			printf("%s: %s\n", path, heading);
+		printf("%.*s\n", (int)len, line);
+	}
+	return n;
+}
+
 static int merge_into(const struct command *c, const struct policy *p, const char *comment, const char *path)
 {
 	struct buf merged = BUF_INIT, added = BUF_INIT;
@@ -97,10 +113,11 @@ static int merge_into(const struct command *c, const struct policy *p, const cha
 							 : strerror(-rc));
 		if (added.len)
 			fprintf(stderr, "to be added by hand:\n%s", added.data);
-	} else if (added.len) {
-		printf("%s: added\n%s", path, added.data);
 	} else {
-		printf("%s: nothing to add, everything that was seen is in it\n", path);
+		if (print_found(added.data, '?', false, path, "added") == 0)
+			printf("%s: nothing to add, everything that was answered is in it\n", path);
+		print_found(added.data, '?', true, path,
+			    "not added, for nobody ever answered; if it is meant, write it into the list yourself");
 	}
 	free(text);
 	buf_fini(&merged);

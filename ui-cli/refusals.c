@@ -4,6 +4,7 @@
 #include "ui-cli/refusals.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -190,12 +191,50 @@ static unsigned members_with_itself(const struct members *m, const char *group)
 	return n ? n : 1;
 }
 
+bool refusal_ends(const struct refusal *r, const struct ruleset *rs, struct eval_end *src, struct eval_end *dst)
+{
+	struct eval_end *nobody = r->v.inbound ? src : dst;
+	struct eval_result result;
+	const char *group;
+
+	*src = (struct eval_end){r->v.src, r->v.group[0]};
+	*dst = (struct eval_end){r->v.dst, r->v.group[1]};
+	eval(&result, rs, src, dst, r->v.proto, r->v.dst_port);
+	if (eval_is_miss(&result) && result.inbound == r->v.inbound)
+		return true;
+	/* An outbound list decides only on what leaves for an address that is nobody's. */
+	group = nobody->group;
+	nobody->group = GROUP_WORLD;
+	eval(&result, rs, src, dst, r->v.proto, r->v.dst_port);
+	if (eval_is_miss(&result) && result.inbound == r->v.inbound)
+		return false;
+	nobody->group = group;
+	return true;
+}
+
 void refusal_explain(struct buf *b, const struct refusal *r, const struct ruleset *rs, const struct members *m)
 {
-	struct eval_end src = {r->v.src, r->v.group[0]}, dst = {r->v.dst, r->v.group[1]};
+	struct eval_end src, dst;
 	struct eval_names names = {r->v.workload[0] ? r->label[0] : NULL, r->v.workload[1] ? r->label[1] : NULL,
 				   members_with_itself(m, r->v.group[0]), members_with_itself(m, r->v.group[1])};
+	struct buf whole = BUF_INIT;
+	struct eval_result result;
 
-	if (rs)
-		eval_explain(b, rs, &src, &dst, r->v.proto, r->v.dst_port, &names);
+	if (!rs)
+		return;
+	if (!refusal_ends(r, rs, &src, &dst)) {
+		/* No edit is proposed: a rule for the bare address would help nobody. */
+		*(r->v.inbound ? &names.src : &names.dst) = NULL;
+		eval_explain(&whole, rs, &src, &dst, r->v.proto, r->v.dst_port, &names);
+		buf_printf(b, "%.*s\n", whole.data ? (int)strcspn(whole.data, "\n") : 0, whole.data ? whole.data : "");
+		buf_printf(b, "At that moment the address was nobody's: %s had just stopped, or was only starting.\n",
+			   r->label[!r->v.inbound]);
+		buf_fini(&whole);
+		return;
+	}
+	eval_explain(b, rs, &src, &dst, r->v.proto, r->v.dst_port, &names);
+	eval(&result, rs, &src, &dst, r->v.proto, r->v.dst_port);
+	if (r->v.kind == VERDICT_WOULD_BLOCK && result.verdict == VERDICT_BLOCK)
+		buf_printf(b, "It was let through all the same: nobody had confirmed generation %" PRIu64
+			      ", so what it enforces had ended.\n", r->v.generation);
 }

@@ -205,6 +205,23 @@ static void join(struct buf *b, json_t *list)
 		buf_adds(b, "none");
 }
 
+/* What a process could take back into use: the enforcer holds what the capture workers it starts will need. */
+static void join_held(struct buf *b, json_t *role)
+{
+	json_t *used = json_object_get(role, "capabilities"), *v, *u;
+	size_t i, k;
+
+	join(b, used);
+	json_array_foreach (json_object_get(role, "capabilities_held"), i, v) {
+		bool is_used = false;
+
+		json_array_foreach (used, k, u)
+			is_used |= json_equal(u, v);
+		if (!is_used && json_string_value(v))
+			buf_printf(b, "; holds %s", json_string_value(v));
+	}
+}
+
 static void write_roles(json_t *status, FILE *out)
 {
 	static const struct table_column columns[] = {{"ROLE", false, false, 0},    {"PID", true, false, 0},
@@ -220,7 +237,7 @@ static void write_roles(json_t *status, FILE *out)
 	json_array_foreach (list, i, o) {
 		if (!t)
 			break;
-		join(&caps, json_object_get(o, "capabilities"));
+		join_held(&caps, o);
 		table_cell(t, TABLE_PLAIN, text_of(o, "role"));
 		table_number(t, number_of(o, "pid"));
 		table_cell(t, TABLE_PLAIN, text_of(o, "user"));

@@ -4,6 +4,9 @@
  *   load serve PORT                    answers TCP connections (64 bytes each way) and swallows UDP, until killed
  *   load tcp ADDRESS PORT SECONDS [N]  short connections one after another in N processes; prints how many
  *   load udp ADDRESS PORT SECONDS      64-byte datagrams as fast as they go; prints how many
+ *   load sink PORT                     swallows what TCP connections bring, until killed
+ *   load bulk ADDRESS PORT SECONDS     one TCP connection at full speed to a sink; prints how many bytes
+ *   load burst ADDRESS PORT COUNT MS   that many datagrams of one flow, spread over MS milliseconds; prints both as they were
  *   load once ADDRESS PORT SIZE [SOURCE...]  a datagram and a connection from each source; the datagram alone from any
  */
 #include "config.h"
@@ -93,6 +96,65 @@ static uint64_t connect_until(uint64_t until)
 	return n;
 }
 
+static int sink(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+	static char buf[1 << 18];
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)(void *)&where, sizeof(where)) != 0 || listen(fd, 16) != 0) {
+		perror("sink");
+		return 1;
+	}
+	for (;;) {
+		int c = accept(fd, NULL, NULL);
+
+		while (c >= 0 && recv(c, buf, sizeof(buf), 0) > 0)
+			;
+		if (c >= 0)
+			close(c);
+	}
+}
+
+static uint64_t bulk_until(uint64_t until)
+{
+	static char data[1 << 17];
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	uint64_t n = 0;
+
+	if (connect(fd, (struct sockaddr *)(void *)&where, sizeof(where)) != 0)
+		return 0;
+	while (time_mono_ns() < until) {
+		ssize_t sent = send(fd, data, sizeof(data), MSG_NOSIGNAL);
+
+		if (sent < 0)
+			break;
+		n += (uint64_t)sent;
+	}
+	close(fd);
+	return n;
+}
+
+static int burst(unsigned count, unsigned span_ms)
+{
+	const uint64_t start = time_mono_ns(), step_ns = count > 1 ? span_ms * NS_PER_MS / (count - 1) : 0;
+	const struct timespec pause = {0, (long)(step_ns < NS_PER_S ? step_ns : NS_PER_S - 1)};
+	static char data[MESSAGE - 28];
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	if (connect(fd, (struct sockaddr *)(void *)&where, sizeof(where)) != 0)
+		return 1;
+	for (unsigned i = 0; i < count; i++) {
+		if (i)
+			nanosleep(&pause, NULL);
+		/* An answer that nobody listens is no reason not to send the next one. */
+		if (send(fd, data, sizeof(data), 0) < 0 && send(fd, data, sizeof(data), 0) < 0)
+			return 1;
+	}
+	printf("%u %llu\n", count, (unsigned long long)((time_mono_ns() - start) / NS_PER_MS));
+	return 0;
+}
+
 static uint64_t datagrams_until(uint64_t until)
 {
 	static char data[MESSAGE - 28];
@@ -155,8 +217,12 @@ int main(int argc, char **argv)
 		where.sin_port = htons((uint16_t)atoi(argv[2]));
 		return serve();
 	}
+	if (argc == 3 && strcmp(argv[1], "sink") == 0) {
+		where.sin_port = htons((uint16_t)atoi(argv[2]));
+		return sink();
+	}
 	if (argc < 5 || total == MAP_FAILED || inet_pton(AF_INET, argv[2], &where.sin_addr) != 1) {
-		fprintf(stderr, "usage: load serve PORT | load tcp|udp ADDRESS PORT SECONDS [N]\n");
+		fprintf(stderr, "usage: load serve|sink PORT | load tcp|udp|bulk ADDRESS PORT SECONDS [N]\n");
 		return 2;
 	}
 	where.sin_port = htons((uint16_t)atoi(argv[3]));
@@ -167,9 +233,15 @@ int main(int argc, char **argv)
 			rc |= once(argv[i], strtoul(argv[4], NULL, 10));
 		return rc;
 	}
+	if (strcmp(argv[1], "burst") == 0)
+		return burst((unsigned)atoi(argv[4]), argc > 5 ? (unsigned)atoi(argv[5]) : 0);
 	until = time_mono_ns() + strtoull(argv[4], NULL, 10) * NS_PER_S;
 	if (strcmp(argv[1], "udp") == 0) {
 		printf("%llu\n", (unsigned long long)datagrams_until(until));
+		return 0;
+	}
+	if (strcmp(argv[1], "bulk") == 0) {
+		printf("%llu\n", (unsigned long long)bulk_until(until));
 		return 0;
 	}
 	workers = argc > 5 ? atoi(argv[5]) : 4;

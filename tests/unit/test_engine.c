@@ -312,6 +312,61 @@ static void test_origin(void)
 	bench_fini(&b);
 }
 
+/* What each view of a translated connection becomes: ends as seen, ends as they are. */
+static void test_origin_views(void)
+{
+	struct bench b;
+	struct flow_rec f, got;
+	struct engine_origin hairpin = {.known = true, .first_began = true, .client = addr_of("10.0.0.2"), .client_port = 41000,
+					.orig_addr = addr_of("10.0.0.1"), .orig_port = 8080, .server = addr_of("10.0.0.3"),
+					.server_port = 80};
+	struct engine_origin masked = {.known = true, .first_began = true, .client = addr_of("10.0.0.2"), .client_port = 41001,
+				       .server = addr_of("10.0.0.3"), .server_port = 443};
+	struct engine_origin away = {.known = true, .first_began = true, .client = addr_of("10.0.0.2"), .client_port = 41002,
+				     .orig_addr = addr_of("192.0.2.9"), .orig_port = 53, .server = addr_of("198.51.100.7"),
+				     .server_port = 5353};
+
+	bench_init(&b, true);
+	engine_host(b.engine, &hairpin.orig_addr, 1, T0);
+	up(&b, 11, "shop/api", "10.0.0.2");
+	up(&b, 12, "shop/web", "10.0.0.3");
+	/* Through a published port, masqueraded: the server's side is kept, with the real client. */
+	f = flow("10.0.0.1", "10.0.0.3", 61000, 80, T0);
+	f.reason = FLOW_REASON_ACTIVE;
+	report(&b, &f, T0);
+	engine_origin(b.engine, b.token, &hairpin);
+	CHECK(stored(&b, &f, &got));
+	CHECK(addr_equal(&got.addr[0], &hairpin.client) && got.port[0] == 41000 && got.port[1] == 80);
+	CHECK(got.workload[0] != 0 && got.workload[1] != 0 && got.nat_port == 8080);
+	f.pkts[0] = 50; /* the next report of it says what was seen again */
+	f.reason = FLOW_REASON_CLOSED;
+	report(&b, &f, T0);
+	CHECK(stored(&b, &f, &got));
+	CHECK(addr_equal(&got.addr[0], &hairpin.client));
+	CHECK_EQ(got.port[0], 41000);
+	CHECK(got.workload[0] != 0);
+	CHECK_EQ(got.pkts[0], 50);
+	/* Masqueraded between two workloads: the client's side tells it all. */
+	f = flow("10.0.0.1", "10.0.0.3", 61001, 443, T0);
+	report(&b, &f, T0);
+	engine_origin(b.engine, b.token, &masked);
+	CHECK(!stored(&b, &f, &got));
+	f = flow("10.0.0.2", "10.0.0.3", 41001, 443, T0);
+	report(&b, &f, T0);
+	engine_origin(b.engine, b.token, &masked);
+	engine_release(b.engine, T0 + 60 * NS_PER_S, true);
+	CHECK(stored(&b, &f, &got));
+	/* Sent on to somewhere that is watched by nobody: the client's side, with the real server. */
+	f = flow("10.0.0.2", "192.0.2.9", 41002, 53, T0);
+	report(&b, &f, T0);
+	engine_origin(b.engine, b.token, &away);
+	engine_release(b.engine, T0 + 60 * NS_PER_S, true);
+	CHECK(stored(&b, &f, &got));
+	CHECK(addr_equal(&got.addr[1], &away.server) && got.port[1] == 5353);
+	CHECK(addr_equal(&got.nat_addr, &away.orig_addr) && got.nat_port == 53);
+	bench_fini(&b);
+}
+
 static void test_loss(void)
 {
 	struct coverage_rec c = {.start_ns = T0, .end_ns = T0 + 10 * NS_PER_S, .iface = 2, .iface_name = "br0", .received = 10,
@@ -381,6 +436,7 @@ int main(void)
 	test_counts_once();
 	test_late_name();
 	test_origin();
+	test_origin_views();
 	test_loss();
 	test_settled();
 	return tap_done();

@@ -1,0 +1,103 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Short lives: five hundred named namespaces that live about 50 ms on a bridge and send ten packets each. All but one in a
+# thousand have their flows stored and named. And a bridge that is deleted right behind its last packets: what it held is kept.
+. "${top_srcdir:-.}/tests/docker/lib.sh"
+lab_begin_netns brief
+command -v jq >/dev/null || lab_skip "needs jq: apt-get install jq"
+load=$PWD/tests/bench/load
+[ -x "$load" ] || load=${top_builddir:-.}/tests/bench/load
+LIVES=500 AT_ONCE=20
+state=$LAB_DIR/state
+mkdir "$state"
+chmod 755 "$LAB_DIR"
+w() { verb=$1; shift; "$WEIR" "$verb" --state "$state" "$@"; }
+bridge() { # name, network
+	lab_in ip link add "$1" type bridge
+	lab_in ip addr add "$2.0.1/16" dev "$1"
+	lab_in ip link set "$1" up
+}
+bridge br0 10.91
+bridge br1 10.92
+mac0=$(lab_in ip -o link show br0 | sed 's/.*link.ether \([0-9a-f:]*\).*/\1/')
+
+up() { ip -n "$LAB_NS" link show "l$1" 2>/dev/null | grep -q 'state UP' && ip -n "$LAB_NS-l$1" link show eth0 2>/dev/null | grep -q 'state UP'; }
+# One whole life: born, ten datagrams to the host, 50 ms, dead. Known neighbour: no packet waits for ARP.
+life() { # number
+	n=$LAB_NS-l$1 a=10.91.$(($1 / 200 + 1)).$(($1 % 200 + 1))
+	ip netns add "$n" || return
+	ip -n "$LAB_NS" link add "l$1" type veth peer name eth0 netns "$n"
+	ip -n "$LAB_NS" link set "l$1" master br0 up
+	ip -n "$n" -b - <<-SET
+		addr add $a/16 dev eth0
+		link set eth0 up
+		neigh add 10.91.0.1 lladdr $mac0 dev eth0
+	SET
+	# A link takes its time to come up, and what is sent before never leaves.
+	lab_poll 10 up "$1" || echo "no link $1" >>"$LAB_DIR/mute"
+	nsenter --net="/run/netns/$n" "$load" burst 10.91.0.1 9 10 50 >>"$LAB_DIR/sent" || echo "$1" >>"$LAB_DIR/mute"
+	ip netns del "$n"
+}
+# A stranded namespace must not outlive the test, whatever the reason.
+sweep() { for n in $(ip netns list | grep -o "^$LAB_NS-[a-z0-9]*"); do ip netns del "$n"; done; lab_cleanup; }
+trap sweep EXIT
+
+printf 'write_through: 1s\nruntime_sockets: []\n' >"$LAB_DIR/weir.yaml"
+lab_spawn "$LAB_DIR/weir.log" "$WEIR" run -c "$LAB_DIR/weir.yaml" --state "$state"
+settled() { w status -o json 2>/dev/null | jq -e .settled >/dev/null; }
+lab_check "weir starts" lab_poll 15 settled
+# One that stays, so that br0 is watched before the first short life.
+stay() { # bridge, name, address
+	lab_netns "$LAB_NS-$2"
+	lab_in ip link add "$2" type veth peer name eth0 netns "$LAB_NS-$2"
+	lab_in ip link set "$2" master "$1" up
+	ip -n "$LAB_NS-$2" addr add "$3/16" dev eth0
+	ip -n "$LAB_NS-$2" link set eth0 up
+}
+stay br0 stay0 10.91.0.2
+stay br1 stay1 10.92.0.2
+watched() { w status -o json | jq -e '[.interfaces[] | select(.attached)] | length == 2' >/dev/null; }
+lab_check "both bridges are watched" lab_poll 10 watched
+
+jobs='' i=0
+while [ $i -lt $LIVES ]; do
+	life $i &
+	jobs="$jobs $!"
+	i=$((i + 1))
+	[ $((i % AT_ONCE)) = 0 ] || continue
+	# shellcheck disable=SC2086
+	wait $jobs
+	jobs=''
+done
+lab_check "all of them spoke" test ! -e "$LAB_DIR/mute"
+lab_say "$(awk '{ n += $1; t += $2 } END { printf "%d lives, %d packets, from first packet to last %.0f ms", NR, n, t / NR }' "$LAB_DIR/sent")"
+
+# Flows of short lives: by address, with the name.
+named() {
+	w flows -o json 2>/dev/null | jq -r 'select(.proto == "UDP" and .dest_port == 9) |
+		[.src_ip, .src.workload // "-", .flow.pkts_toserver] | @tsv' | sort -u >"$LAB_DIR/flows"
+	awk -v p="$LAB_NS-l" '$2 ~ "^" p { split($2, k, p); i = k[2]; a = "10.91." int(i / 200) + 1 "." i % 200 + 1
+		if ($1 == a && $3 == 10) n++ } END { print n + 0 }' "$LAB_DIR/flows" >"$LAB_DIR/named"
+	[ "$(cat "$LAB_DIR/named")" -ge $(((LIVES * 999 + 999) / 1000)) ]
+}
+lab_check "at least 99.9 % have their ten packets stored under their name" lab_poll 15 named
+lab_say "$(cat "$LAB_DIR/named") of $LIVES named, $(wc -l <"$LAB_DIR/flows") stored"
+lab_say "$(w status -o json | jq .store.workloads) workloads stored"
+grep -v "	$LAB_NS-l.*	10$" "$LAB_DIR/flows" | head -5 | while read -r ip name n; do
+	lab_say "not as it should be: $ip $name $n; known: $(w who "$ip" 2>&1 | tr '\n' ' ')"
+done
+
+# A bridge that goes right behind its last packets.
+mac1=$(lab_in ip -o link show br1 | sed 's/.*link.ether \([0-9a-f:]*\).*/\1/')
+ip -n "$LAB_NS-stay1" neigh add 10.92.0.1 lladdr "$mac1" dev eth0
+nsenter --net="/run/netns/$LAB_NS-stay1" "$load" burst 10.92.0.1 11 50 0 >/dev/null
+lab_in ip link del br1
+kept() {
+	w flows -o json 2>/dev/null | jq -es --arg s "$LAB_NS-stay1" '[.[] | select(.dest_port == 11)] | length == 1 and
+		(.[0] | .src.workload == $s and .flow.pkts_toserver == 50 and .flow.reason == "eof")' >/dev/null
+}
+lab_check "a bridge deleted behind its last packet: what it held is stored" lab_poll 10 kept
+gone() { w status -o json | jq -e '[.interfaces[] | select(.name == "br1" and .attached)] | length == 0' >/dev/null; }
+lab_check "and it is let go" lab_poll 5 gone
+[ "$LAB_FAILED" = 0 ] || { w flows -o json | jq -c 'select(.dest_port == 11)'; cat "$LAB_DIR/weir.log"; } | sed 's/^/# /'
+lab_end
