@@ -85,6 +85,7 @@ struct enforcer {
 	struct policy *groups;  /* selectors of the policy in force; NULL: none */
 	uint64_t generation;    /* of the ruleset the members are kept for */
 	struct body_apply *adopt; /* waits for the inventory to be complete */
+	uint64_t adopt_mono_ns; /* since when */
 };
 
 /* enforcer.c */

@@ -185,6 +185,38 @@ static void link_up(void *arg, const struct inventory_link *l)
 		enforcer_bridge_up(e, &known->link);
 }
 
+/* Nothing was captured there from gap_since_ns until now, by that worker. */
+static void tell_gap(struct enforcer *e, struct enforcer_link *l, unsigned worker)
+{
+	struct coverage_rec c = {0};
+	struct buf b = BUF_INIT;
+
+	if (!l->gap_since_ns[worker])
+		return;
+	c.start_ns = l->gap_since_ns[worker];
+	c.end_ns = time_now_ns();
+	c.iface = l->link.ifindex;
+	memcpy(c.iface_name, l->link.name, sizeof(l->link.name));
+	c.gap = 1;
+	l->gap_since_ns[worker] = 0;
+	coverage_encode(&b, &c);
+	enforcer_tell(e, IPC_COVERAGE, &b);
+	buf_fini(&b);
+}
+
+/* One that lasts is told of while it does: it may last for ever, and answers must say so meanwhile. */
+static void tell_lasting_gaps(struct enforcer *e, struct enforcer_link *l)
+{
+	uint64_t now = time_now_ns();
+
+	for (unsigned w = 0; w < e->n_capture; w++) {
+		if (!l->gap_since_ns[w] || now - l->gap_since_ns[w] < COVERAGE_INTERVAL_NS)
+			continue;
+		tell_gap(e, l, w);
+		l->gap_since_ns[w] = now;
+	}
+}
+
 static void link_down(void *arg, uint32_t ifindex)
 {
 	struct enforcer *e = arg;
@@ -194,6 +226,10 @@ static void link_down(void *arg, uint32_t ifindex)
 	if (!l)
 		return;
 	wire_put_u32(&b, ifindex);
+	/* A worker notices the end a moment earlier than we do: that is no gap. */
+	for (unsigned i = 0; i < e->n_capture; i++)
+		if (l->gap_since_ns[i] && time_now_ns() - l->gap_since_ns[i] > RETRY_NS)
+			tell_gap(e, l, i);
 	for (unsigned i = 0; i < e->n_capture && !buf_failed(&b); i++)
 		if (e->capture[i].channel)
 			channel_send(e->capture[i].channel, IPC_DETACH, b.data, b.len);
@@ -339,6 +375,7 @@ void enforcer_inventory_tick(struct enforcer *e)
 		for (unsigned w = 0; w < e->n_capture; w++)
 			if (!((l->attached | l->tried) & 1u << w))
 				attach(e, l, w);
+		tell_lasting_gaps(e, l);
 	}
 }
 
@@ -364,25 +401,6 @@ void enforcer_replay(struct enforcer *e)
 	buf_fini(&b);
 	if (e->settled)
 		tell_settled(e);
-}
-
-/* Nothing was captured there from gap_since_ns until now. */
-static void tell_gap(struct enforcer *e, struct enforcer_link *l, unsigned worker)
-{
-	struct coverage_rec c = {0};
-	struct buf b = BUF_INIT;
-
-	if (!l->gap_since_ns[worker])
-		return;
-	c.start_ns = l->gap_since_ns[worker];
-	c.end_ns = time_now_ns();
-	c.iface = l->link.ifindex;
-	memcpy(c.iface_name, l->link.name, sizeof(l->link.name));
-	c.gap = 1;
-	l->gap_since_ns[worker] = 0;
-	coverage_encode(&b, &c);
-	enforcer_tell(e, IPC_COVERAGE, &b);
-	buf_fini(&b);
 }
 
 void enforcer_capture_said(struct enforcer *e, unsigned worker, const struct msg *m)

@@ -235,6 +235,16 @@ static void order_apply(struct enforcer *e, const struct msg *m)
 	body_apply_fini(&a);
 }
 
+/* The time that was left when the engine asked goes on while the inventory is awaited: it must not begin anew. */
+static uint32_t confirm_left(const struct enforcer *e, const struct body_apply *a)
+{
+	uint64_t waited_s = (time_mono_ns() - e->adopt_mono_ns + NS_PER_S - 1) / NS_PER_S;
+
+	if (a->confirm_within_s == 0 || a->confirm_within_s == ADOPT_LAPSED)
+		return a->confirm_within_s;
+	return waited_s < a->confirm_within_s ? a->confirm_within_s - (uint32_t)waited_s : ADOPT_LAPSED;
+}
+
 /*
  * The store says which generation is in force; the kernel may have it still (the daemon was restarted), may have
  * nothing (the host was), or may have it lapsed. Done once the inventory is complete, so that no member is dropped
@@ -244,13 +254,14 @@ static void adopt(struct enforcer *e, struct body_apply *a)
 {
 	char error[NFT_ERROR_STRLEN] = "";
 	struct nft_member *members = NULL;
+	uint32_t left = confirm_left(e, a);
 	size_t n = 0;
 	int rc = 0;
 
 	if (e->generation == a->ruleset.generation && e->groups) {
 		rc = 0; /* it is only the engine that is new */
-	} else if (a->confirm_within_s != ADOPT_LAPSED) {
-		rc = put_in_force(e, a, a->confirm_within_s, error);
+	} else if (left != ADOPT_LAPSED) {
+		rc = put_in_force(e, a, left, error);
 	} else if (e->nft && nft_generation(e->nft) == a->ruleset.generation) {
 		rc = members_of(e, a->groups, &members, &n);
 		for (size_t i = 0; i < n && !rc; i++)
@@ -283,6 +294,7 @@ static void order_adopt(struct enforcer *e, const struct msg *m)
 	}
 	forget_adopt(e);
 	e->adopt = a;
+	e->adopt_mono_ns = time_mono_ns();
 	if (e->settled)
 		run_adopt(e);
 }
@@ -338,6 +350,8 @@ void enforcer_order(struct enforcer *e, const struct msg *m)
 	if (m->type == IPC_CONFIRM) {
 		int rc = e->nft ? nft_confirm(e->nft, error) : -EPERM;
 
+		if (!rc && e->adopt) /* what is yet to be put in force was meant as well */
+			e->adopt->confirm_within_s = 0;
 		tell_done(e, token, rc, error);
 	} else if (m->type == IPC_REMOVE) {
 		order_remove(e, token);

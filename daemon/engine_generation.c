@@ -118,6 +118,8 @@ int generation_change(struct engine_role *r, uint64_t number, uint8_t state, uin
 		if (in_force && g.state != GENERATION_ARMED)
 			g.applied_ns = time_now_ns();
 		g.ended_ns = in_force || state == GENERATION_PENDING ? 0 : time_now_ns();
+		if (state == GENERATION_EXPIRED && g.confirm_by_ns && g.confirm_by_ns < g.ended_ns)
+			g.ended_ns = g.confirm_by_ns; /* nobody may have been there to see it */
 		g.state = state;
 		/* Kept in what ended unconfirmed: it tells that nobody ever said yes to it. */
 		if (in_force)

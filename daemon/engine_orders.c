@@ -276,8 +276,11 @@ static void done_in_force(struct engine_role *r, const struct body_done *d)
 	uint8_t left = o->kind == ORDER_ROLLBACK ? GENERATION_ROLLED_BACK : GENERATION_SUPERSEDED;
 	int rc = 0;
 
-	if (before && before != o->generation && r->generation_state != GENERATION_EXPIRED)
-		rc = generation_change(r, before, left, 0, NULL);
+	/* What ran out stays so, unless what is older comes after it: the last one would be taken for what the kernel has. */
+	if (before && before != o->generation &&
+	    (r->generation_state != GENERATION_EXPIRED || before > o->generation))
+		rc = generation_change(r, before, left, 0, r->generation_state == GENERATION_EXPIRED
+							   ? "rolled back after nobody had confirmed it" : NULL);
 	if (!rc)
 		rc = generation_change(r, o->generation, armed ? GENERATION_ARMED : GENERATION_CONFIRMED,
 				       armed ? now + o->confirm_within_s * NS_PER_S : 0, NULL);
