@@ -7,7 +7,7 @@ libyaml-dev libjansson-dev libcurl4-openssl-dev libcap-dev libseccomp-dev"
 packages_lab="iproute2 procps curl ca-certificates openssl nginx-light redis-server redis-tools python3-minimal \
 libpython3-stdlib dnsmasq-base netcat-openbsd busybox-static nftables iptables"
 packages_docker="docker.io"
-packages_test="git jq python3 clang libclang-rt-14-dev conntrack tcpdump iperf3 man-db xz-utils time util-linux"
+packages_test="git jq python3 conntrack tcpdump mandoc xz-utils time util-linux"
 
 package_installed() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
