@@ -31,8 +31,8 @@ int sandbox_find_user(struct sandbox_user *out, const char *configured, char *er
  */
 int sandbox_parent(const struct sandbox_user *u, const gid_t *groups, size_t n_groups, bool *has_admin, bool *has_raw,
 		   char *error);
-/* All sockets are open: CAP_NET_BROADCAST goes, CAP_NET_RAW is held back for new capture workers, CAP_NET_ADMIN stays in
- * use. 0 or negative errno. */
+/* All sockets are open: CAP_NET_BROADCAST goes, CAP_NET_RAW is held back for new capture workers, CAP_NET_ADMIN stays
+ * in use. 0 or negative errno. */
 int sandbox_parent_open(void);
 /* The parent's filter: refuses what it never does (mount, ptrace, modules, namespaces, ...). Call when all is open. */
 int sandbox_filter_parent(void);

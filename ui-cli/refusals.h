@@ -37,8 +37,8 @@ void refusal_rules_free(struct refusal_rules *r);
 /* The ruleset that decided; NULL when the store no longer has it. */
 const struct ruleset *refusal_rules_get(struct refusal_rules *r, struct store_txn *t, uint64_t generation);
 
-/* Both ends as the kernel saw them when it refused. False where one of them was nobody's address then, though the store,
- * which allows for names that come late, knows a workload for it: a container that restarts. */
+/* Both ends as the kernel saw them when it refused. False where one of them was nobody's address then, though the
+ * store, which allows for names that come late, knows a workload for it: a container that restarts. */
 bool refusal_ends(const struct refusal *r, const struct ruleset *rs, struct eval_end *src, struct eval_end *dst);
 /* Lines of text into b: why it was refused, the nearest rule, the edit, whom else that would let in. */
 void refusal_explain(struct buf *b, const struct refusal *r, const struct ruleset *rs, const struct members *m);

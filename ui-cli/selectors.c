@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Selectors for a learned policy: see selectors.h. The first workload of a group proposes one, the others widen it: names
- * to what they begin with (web-1, web-2: "web-*"), else a second selector beside it. Then every workload is asked which
- * group it would be in: {image: postgres} for the one plain container of that image would also take a Compose service's
- * database out of its own group, and what is allowed to that group would no longer be allowed to it. Such a selector goes.
+ * Selectors for a learned policy: see selectors.h. The first workload of a group proposes one, the others widen it:
+ * names to what they begin with (web-1, web-2: "web-*"), else a second selector beside it. Then every workload is asked
+ * which group it would be in: {image: postgres} for the one plain container of that image would also take a Compose
+ * service's database out of its own group, and what is allowed to that group would no longer be allowed to it. Such a
+ * selector goes.
  */
 #include "config.h"
 #include "ui-cli/selectors.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Selectors of a learned policy: whoever was in a group is in it under the policy, and nobody else. An image that a plain
- * container and a Compose service share must not move the one into the other's group.
+ * Selectors of a learned policy: whoever was in a group is in it under the policy, and nobody else. An image that a
+ * plain container and a Compose service share must not move the one into the other's group.
  */
 #include "config.h"
 
