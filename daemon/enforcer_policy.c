@@ -366,25 +366,39 @@ static bool has_addr(const struct workload *w, const struct addr *a)
 	return false;
 }
 
-/* Whether another workload that lives, or is about to, has the address. */
-static bool taken(const struct enforcer *e, const struct addr *a, uint64_t not_id)
+/* Another workload that lives, or is about to, and has the address. */
+static const struct workload *owner_of(const struct enforcer *e, const struct addr *a, uint64_t not_id)
 {
 	for (const struct enforcer_workload *k = e->workloads; k; k = k->next)
 		if (!k->ended && k->w.id != not_id && has_addr(&k->w, a))
-			return true;
+			return &k->w;
 	for (const struct enforcer_soon *s = e->soon; s; s = s->next)
 		if (has_addr(&s->w, a))
-			return true;
-	return false;
+			return &s->w;
+	return NULL;
+}
+
+static void member_add(struct enforcer *e, const struct addr *a, const struct workload *w)
+{
+	char error[NFT_ERROR_STRLEN] = "";
+	struct nft_member m = {*a, ""};
+
+	snprintf(m.group, sizeof(m.group), "%s", policy_group_of(e->groups, w));
+	if (nft_member_add(e->nft, &m, error))
+		enforcer_notice(e, true, "%s could not be put into group %s: %s", w->name, m.group, error);
 }
 
 static void member_del(struct enforcer *e, const struct addr *a, const struct workload *w)
 {
+	const struct workload *owner = owner_of(e, a, w->id);
 	char error[NFT_ERROR_STRLEN] = "";
 	int rc;
 
-	if (taken(e, a, w->id))
+	/* Whoever has it still is in the group it had, if the one that goes had another. */
+	if (owner) {
+		member_add(e, a, owner);
 		return;
+	}
 	rc = nft_member_del(e->nft, a, error);
 	if (rc && rc != -ENOENT)
 		enforcer_notice(e, true, "%s could not be taken out of its group: %s", w->name, error);
@@ -392,7 +406,6 @@ static void member_del(struct enforcer *e, const struct addr *a, const struct wo
 
 void enforcer_member_up(struct enforcer *e, const struct workload *w, const struct workload *before)
 {
-	char error[NFT_ERROR_STRLEN] = "";
 	const char *group;
 
 	if (!e->nft || !e->groups || !nft_generation(e->nft))
@@ -401,15 +414,9 @@ void enforcer_member_up(struct enforcer *e, const struct workload *w, const stru
 		if (!has_addr(w, &before->addrs[i]))
 			member_del(e, &before->addrs[i], w);
 	group = policy_group_of(e->groups, w);
-	for (unsigned i = 0; i < w->n_addrs; i++) {
-		struct nft_member m = {w->addrs[i], ""};
-
-		if (has_addr(before, &w->addrs[i]) && strcmp(policy_group_of(e->groups, before), group) == 0)
-			continue;
-		snprintf(m.group, sizeof(m.group), "%s", group);
-		if (nft_member_add(e->nft, &m, error))
-			enforcer_notice(e, true, "%s could not be put into group %s: %s", w->name, group, error);
-	}
+	for (unsigned i = 0; i < w->n_addrs; i++)
+		if (!has_addr(before, &w->addrs[i]) || strcmp(policy_group_of(e->groups, before), group) != 0)
+			member_add(e, &w->addrs[i], w);
 }
 
 void enforcer_member_down(struct enforcer *e, const struct workload *w)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What watching costs: the same three loads between two namespaces (short TCP connections, 64-byte datagrams, bulk TCP), each
-# watched in turn by nobody, by weir (all its roles), by tcpdump that throws away, and by softflowd. CPU seconds of
+# What watching costs: the same three loads between two namespaces (short TCP connections, 64-byte datagrams, bulk TCP),
+# each watched in turn by nobody, by weir (all its roles), by tcpdump that throws away, and by softflowd. CPU seconds of
 # the watcher, packets that crossed, and what each says it lost. No test: the figures are this machine's, at this hour.
 #
 #	make check TESTS= && top_builddir=$PWD tests/bench/live.sh [SECONDS]
@@ -50,7 +50,10 @@ watch_weir() {
 	lab_spawn "$LAB_DIR/watcher.log" "$WEIR" run -c "$LAB_DIR/weir.yaml" --state "$LAB_DIR/state"
 	lab_poll 15 weir_watches
 }
-weir_watches() { "$WEIR" status --state "$LAB_DIR/state" -o json 2>/dev/null | jq -e '[.interfaces[] | select(.attached)] | length == 1' >/dev/null; }
+weir_watches() {
+	"$WEIR" status --state "$LAB_DIR/state" -o json 2>/dev/null |
+		jq -es 'length == 1 and (.[0] | [.interfaces[] | select(.attached)] | length == 1)' >/dev/null
+}
 watch_tcpdump() {
 	lab_spawn "$LAB_DIR/watcher.log" tcpdump -i br0 -w /dev/null
 	lab_poll 10 grep -q listening "$LAB_DIR/watcher.log"

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Loss is data, through the whole daemon. Under three loads (short connections, a flood of small datagrams, bulk) what the
-# interfaces counted is what was received and what the ledger says was lost; short connections are stored one by one.
-# Two workers never tear a conversation apart. A ring that is too small loses, and every answer over that time says how much.
+# Loss is data, through the whole daemon. Under three loads (short connections, a flood of small datagrams, bulk) what
+# the interfaces counted is what was received and what the ledger says was lost; short connections are stored one by one.
+# Two workers never tear a conversation apart. A ring that is too small loses, and every answer over that time says how
+# much.
 . "${top_srcdir:-.}/tests/docker/lib.sh"
 lab_begin_netns loss
 command -v jq >/dev/null || lab_skip "needs jq: apt-get install jq"
@@ -33,8 +34,16 @@ for what in "serve 7000" "sink 7001"; do
 	nsenter --net="/run/netns/$LAB_NS-b" "$load" $what &
 	LAB_PIDS="$LAB_PIDS $!"
 done
-ready() { [ "$(nsenter --net="/run/netns/$LAB_NS-b" cat /proc/net/tcp | grep -c ' 0A ')" -ge 2 ] && in_a "$load" once 10.93.0.3 7000 10 10.93.0.2; }
+ready() {
+	[ "$(nsenter --net="/run/netns/$LAB_NS-b" cat /proc/net/tcp | grep -c ' 0A ')" -ge 2 ] &&
+		in_a "$load" once 10.93.0.3 7000 10 10.93.0.2
+}
 lab_poll 10 ready || lab_skip "the lab's bridge does not carry"
+
+# Nobody asks who has an address any more: not a frame crosses but for the loads.
+mac_of() { ip -n "$LAB_NS-$1" -o link show eth0 | sed 's/.*link.ether \([0-9a-f:]*\).*/\1/'; }
+for n in 2 $(seq 20 29); do ip -n "$LAB_NS-b" neigh replace 10.93.0.$n lladdr "$(mac_of a)" dev eth0; done
+ip -n "$LAB_NS-a" neigh replace 10.93.0.3 lladdr "$(mac_of b)" dev eth0
 
 # Frames that came into the bridge from its ports: what its capture is to account for.
 frames() { lab_in cat /proc/net/dev | awk '/ va:| vb:/ { n += $3 } END { print n }'; }
@@ -43,15 +52,20 @@ still() { now_frames=-1; lab_poll 5 quiet; sleep 0.2; frames; }
 
 # weir from here on with these settings, a state of its own
 start() { # name, settings
+	still >/dev/null
 	state=$LAB_DIR/$1
 	mkdir "$state"
 	printf 'write_through: 1s\nruntime_sockets: []\n%s\n' "$2" >"$LAB_DIR/weir.yaml"
 	: >"$LAB_DIR/$1.log"
 	lab_spawn "$LAB_DIR/$1.log" "$WEIR" run -c "$LAB_DIR/weir.yaml" --state "$state"
 	weir=$LAB_PID
-	lab_poll 15 watching
+	lab_poll 40 watching
 }
-watching() { w status -o json 2>/dev/null | jq -e '.settled and ([.interfaces[] | select(.attached)] | length == 1)' >/dev/null; }
+# Slurped: of no input at all, jq -e says yes.
+watching() {
+	w status -o json 2>/dev/null |
+		jq -es '.[0] | .settled and ([.interfaces[] | select(.attached)] | length == 1)' >/dev/null
+}
 # The ledger's word is of whole intervals; at its end weir tells the rest.
 stop() { kill "$weir" && wait "$weir"; }
 of_iface() { w status -o json | jq "[.interfaces[] | .$1] | add"; }
@@ -106,7 +120,9 @@ whole() {
 	jq -c 'select(.proto == "TCP" or .src_ip != "10.93.0.2") | [.src_ip, .proto, .flow.pkts_toserver, .flow.pkts_toclient]' \
 		"$LAB_DIR/two.flows" >"$LAB_DIR/ends"
 	jq -es '([.[] | select(.[1] == "TCP")] | length == 10 and all(.[2] > 2 and .[3] > 1)) and
-		([.[] | select(.[1] == "UDP")] | length == 10 and all(.[2] == 3))' "$LAB_DIR/ends" >/dev/null || sed 's/^/# /' "$LAB_DIR/ends" | (! grep .)
+		([.[] | select(.[1] == "UDP")] | length == 10 and all(.[2] == 3))' "$LAB_DIR/ends" >/dev/null && return
+	sed 's/^/# /' "$LAB_DIR/ends"
+	false
 }
 lab_check "two workers: ten connections and ten fragmented datagrams, each whole" whole
 

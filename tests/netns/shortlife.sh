@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Short lives: five hundred named namespaces that live about 50 ms on a bridge and send ten packets each. All but one in a
-# thousand have their flows stored and named. And a bridge that is deleted right behind its last packets: what it held is kept.
+# Short lives: five hundred named namespaces that live about 50 ms on a bridge and send ten packets each. All but one in
+# a thousand have their flows stored and named. And a bridge that is deleted right behind its last packets: what it held
+# is kept.
 . "${top_srcdir:-.}/tests/docker/lib.sh"
 lab_begin_netns brief
 command -v jq >/dev/null || lab_skip "needs jq: apt-get install jq"
@@ -21,7 +22,10 @@ bridge br0 10.91
 bridge br1 10.92
 mac0=$(lab_in ip -o link show br0 | sed 's/.*link.ether \([0-9a-f:]*\).*/\1/')
 
-up() { ip -n "$LAB_NS" link show "l$1" 2>/dev/null | grep -q 'state UP' && ip -n "$LAB_NS-l$1" link show eth0 2>/dev/null | grep -q 'state UP'; }
+up() {
+	ip -n "$LAB_NS" link show "l$1" 2>/dev/null | grep -q 'state UP' &&
+		ip -n "$LAB_NS-l$1" link show eth0 2>/dev/null | grep -q 'state UP'
+}
 # One whole life: born, ten datagrams to the host, 50 ms, dead. Known neighbour: no packet waits for ARP.
 life() { # number
 	n=$LAB_NS-l$1 a=10.91.$(($1 / 200 + 1)).$(($1 % 200 + 1))
@@ -44,8 +48,8 @@ trap sweep EXIT
 
 printf 'write_through: 1s\nruntime_sockets: []\n' >"$LAB_DIR/weir.yaml"
 lab_spawn "$LAB_DIR/weir.log" "$WEIR" run -c "$LAB_DIR/weir.yaml" --state "$state"
-settled() { w status -o json 2>/dev/null | jq -e .settled >/dev/null; }
-lab_check "weir starts" lab_poll 15 settled
+settled() { w status -o json 2>/dev/null | jq -es '.[0].settled' >/dev/null; }
+lab_check "weir starts" lab_poll 40 settled
 # One that stays, so that br0 is watched before the first short life.
 stay() { # bridge, name, address
 	lab_netns "$LAB_NS-$2"
@@ -56,7 +60,7 @@ stay() { # bridge, name, address
 }
 stay br0 stay0 10.91.0.2
 stay br1 stay1 10.92.0.2
-watched() { w status -o json | jq -e '[.interfaces[] | select(.attached)] | length == 2' >/dev/null; }
+watched() { w status -o json | jq -es 'length == 1 and (.[0] | [.interfaces[] | select(.attached)] | length == 2)' >/dev/null; }
 lab_check "both bridges are watched" lab_poll 10 watched
 
 jobs='' i=0
@@ -97,7 +101,7 @@ kept() {
 		(.[0] | .src.workload == $s and .flow.pkts_toserver == 50 and .flow.reason == "eof")' >/dev/null
 }
 lab_check "a bridge deleted behind its last packet: what it held is stored" lab_poll 10 kept
-gone() { w status -o json | jq -e '[.interfaces[] | select(.name == "br1" and .attached)] | length == 0' >/dev/null; }
+gone() { w status -o json | jq -es 'length == 1 and (.[0] | [.interfaces[] | select(.name == "br1" and .attached)] | length == 0)' >/dev/null; }
 lab_check "and it is let go" lab_poll 5 gone
 [ "$LAB_FAILED" = 0 ] || { w flows -o json | jq -c 'select(.dest_port == 11)'; cat "$LAB_DIR/weir.log"; } | sed 's/^/# /'
 lab_end

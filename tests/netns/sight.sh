@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# One record per conversation, with the right client and the real ends, whichever way it goes: over one bridge, routed across
-# two, through a published port (from outside, from another bridge, and back into its own), masqueraded to the outside; and
-# one that was there before anybody looked, told by who began it.
+# One record per conversation, with the right client and the real ends, whichever way it goes: over one bridge, routed
+# across two, through a published port (from outside, from another bridge, and back into its own), masqueraded to the
+# outside; and one that was there before anybody looked, told by who began it.
 . "${top_srcdir:-.}/tests/docker/lib.sh"
 lab_begin_netns sight
 for tool in jq nft busybox; do command -v $tool >/dev/null || lab_skip "needs $tool: apt-get install $tool"; done
@@ -65,8 +65,8 @@ speak() { # namespace, address, port: a line there and back
 	echo hello | inside "$1" timeout 0.7 busybox nc "$2" "$3" | grep -q hello
 }
 
-# Connections that are there before weir, with data both ways all the time: one that the kernel's connection tracking sees, being
-# routed, and one within a bridge, which it does not.
+# Connections that are there before weir, with data both ways all the time: one that the kernel's connection tracking
+# sees, being routed, and one within a bridge, which it does not.
 serve s 7001
 steady() { # address, port
 	: >"$LAB_DIR/echo.$2"
@@ -81,9 +81,9 @@ steady 10.90.2.2 7001
 printf 'write_through: 1s\nruntime_sockets: []\n' >"$LAB_DIR/weir.yaml"
 lab_spawn "$log" "$WEIR" run -c "$LAB_DIR/weir.yaml" --state "$state"
 watched() { [ "$(w status -o json 2>/dev/null | jq '[.interfaces[] | select(.attached)] | length')" = 3 ]; }
-lab_check "both bridges and the link to the outside are watched" lab_poll 15 watched
-settled() { w status -o json | jq -e .settled >/dev/null; }
-lab_poll 10 settled
+lab_check "both bridges and the link to the outside are watched" lab_poll 40 watched
+settled() { w status -o json | jq -es '.[0].settled' >/dev/null; }
+lab_poll 40 settled
 
 spoke() { lab_check "$1" speak "$2" "$3" "$4"; }
 spoke "speaks: over one bridge" a 10.90.1.3 81
@@ -115,14 +115,24 @@ midflow() { # port, direction
 		(.[0] | .direction == $how and .flow.pkts_toclient > 0)' >/dev/null
 }
 lab_check "in mid-flow, routed: known by conntrack" lab_poll 8 midflow 7001 conntrack
-client() { flows | jq -es --arg a "$LAB_NS-a" '[.[] | select(.dest_port == 7001)] | length == 1 and .[0].src.workload == $a' >/dev/null; }
+client() {
+	flows | jq -es --arg a "$LAB_NS-a" '[.[] | select(.dest_port == 7001)] | length == 1 and
+		.[0].src.workload == $a' >/dev/null
+}
 lab_check "in mid-flow, routed: the right client" client
 lab_check "in mid-flow, within a bridge: unknown" midflow 7000 unknown
 taught() { w map -o json 2>/dev/null | jq -es 'any(.[]; .dest_port == 7001 and .teaching > 0)' >/dev/null; }
 lab_check "what is known teaches" lab_poll 5 taught
-untaught() { ! w map -o json | jq -es 'any(.[]; (.dest_port == 7000 or .dest_port > 30000) and .teaching > 0)' >/dev/null; }
+untaught() {
+	! w map -o json | jq -es 'any(.[]; (.dest_port == 7000 or .dest_port > 30000) and .teaching > 0)' >/dev/null
+}
 lab_check "what is unknown does not" untaught
 total() { n=$(flows | wc -l); echo "# $n records of TCP"; [ "$n" = 8 ]; }
 lab_check "and no record beside those eight" total
-[ "$LAB_FAILED" = 0 ] || { flows | jq -c '[.src_ip, .src_port, .dest_ip, .dest_port, .src.workload, .dest.workload, .nat, .direction, .flow.state, .flow.pkts_toserver, .flow.pkts_toclient]'; cat "$log"; } | sed 's/^/# /'
+seen() {
+	flows | jq -c '[.src_ip, .src_port, .dest_ip, .dest_port, .src.workload, .dest.workload, .nat, .direction,
+		.flow.state, .flow.pkts_toserver, .flow.pkts_toclient]'
+	cat "$log"
+}
+[ "$LAB_FAILED" = 0 ] || seen | sed 's/^/# /'
 lab_end
