@@ -59,12 +59,12 @@ start() { # name, settings
 	: >"$LAB_DIR/$1.log"
 	lab_spawn "$LAB_DIR/$1.log" "$WEIR" run -c "$LAB_DIR/weir.yaml" --state "$state"
 	weir=$LAB_PID
-	lab_poll 40 watching
+	lab_poll 20 watching
 }
 # Slurped: of no input at all, jq -e says yes.
 watching() {
 	w status -o json 2>/dev/null |
-		jq -es '.[0] | .settled and ([.interfaces[] | select(.attached)] | length == 1)' >/dev/null
+		jq -es '.[0] | .inventory.settled and ([.interfaces[] | select(.attached)] | length == 1)' >/dev/null
 }
 # The ledger's word is of whole intervals; at its end weir tells the rest.
 stop() { kill "$weir" && wait "$weir"; }

@@ -48,8 +48,8 @@ trap sweep EXIT
 
 printf 'write_through: 1s\nruntime_sockets: []\n' >"$LAB_DIR/weir.yaml"
 lab_spawn "$LAB_DIR/weir.log" "$WEIR" run -c "$LAB_DIR/weir.yaml" --state "$state"
-settled() { w status -o json 2>/dev/null | jq -es '.[0].settled' >/dev/null; }
-lab_check "weir starts" lab_poll 40 settled
+settled() { w status -o json 2>/dev/null | jq -es '.[0].inventory.settled' >/dev/null; }
+lab_check "weir starts" lab_poll 20 settled
 # One that stays, so that br0 is watched before the first short life.
 stay() { # bridge, name, address
 	lab_netns "$LAB_NS-$2"

@@ -81,9 +81,9 @@ steady 10.90.2.2 7001
 printf 'write_through: 1s\nruntime_sockets: []\n' >"$LAB_DIR/weir.yaml"
 lab_spawn "$log" "$WEIR" run -c "$LAB_DIR/weir.yaml" --state "$state"
 watched() { [ "$(w status -o json 2>/dev/null | jq '[.interfaces[] | select(.attached)] | length')" = 3 ]; }
-lab_check "both bridges and the link to the outside are watched" lab_poll 40 watched
-settled() { w status -o json | jq -es '.[0].settled' >/dev/null; }
-lab_poll 40 settled
+lab_check "both bridges and the link to the outside are watched" lab_poll 20 watched
+settled() { w status -o json | jq -es '.[0].inventory.settled' >/dev/null; }
+lab_poll 20 settled
 
 spoke() { lab_check "$1" speak "$2" "$3" "$4"; }
 spoke "speaks: over one bridge" a 10.90.1.3 81
