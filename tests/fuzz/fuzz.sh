@@ -63,7 +63,9 @@ lane() {
 		(one "$kind" "$for")
 	done
 }
-printf '%s\n' ${@:-$packets $others} >"$work/list"
+# shellcheck disable=SC2086 # lists of words
+[ $# -gt 0 ] || set -- $packets $others
+printf '%s\n' "$@" >"$work/list"
 wanted=$(wc -l <"$work/list")
 lane & lane & wait
 passed=$(cat "$work"/*.result | grep -cx 0)
