@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/coverage.h"
 #include "common/workload.h"
 #include "daemon/bodies.h"
 #include "daemon/loop.h"
@@ -22,6 +23,7 @@
 #define ENFORCER_LINKS_MAX 256
 #define ENFORCER_NOTICES_MAX 32
 #define ENFORCER_KEEP_ENDED_NS (120 * 1000000000ull) /* for an engine that was not there when it ended */
+#define ENFORCER_KEEP_GAPS_NS (60 * 1000000000ull)   /* for one that dies before it has written them down */
 #define ADOPT_LAPSED UINT32_MAX /* body_apply.confirm_within_s of an adoption: enforcement ran out, leave it so */
 
 struct ring;
@@ -46,6 +48,8 @@ struct enforcer_link {
 	uint32_t tried;    /* bit per worker: asked, no answer yet */
 	bool refused;      /* told about once */
 	uint64_t gap_since_ns[SETTINGS_WORKERS_MAX]; /* 0: none */
+	struct coverage_rec gap_told; /* those of the last minute as one: an engine that dies may not have kept them */
+	uint64_t gap_told_mono_ns;    /* 0: none */
 	uint64_t retry_mono_ns;
 };
 

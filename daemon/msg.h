@@ -36,7 +36,7 @@ enum msg_type {
 	IPC_LINK_GONE, /* u32 ifindex */
 	IPC_HOST,      /* u32 count, addresses */
 	IPC_NOTICE,    /* u8 problem, string */
-	IPC_SETTLED,   /* u64 when the daemon started: the inventory is complete, what was not told of is gone */
+	IPC_SETTLED,   /* u64 when the daemon started, u8 1: this engine is not its first; the inventory is complete */
 	IPC_ROLES,     /* body_roles_encode */
 	IPC_COVERAGE,  /* coverage_encode */
 	IPC_VERDICT,   /* verdict_encode */
