@@ -94,4 +94,7 @@ weir_settled() { status_is .inventory.settled; }
 weir_watches() { status_is "[.interfaces[] | select(.attached)] | length == $1"; }
 weir_pid() { status_of ".roles[] | select(.role == \"$1\" and .pid > 0) | .pid"; }
 
-lab_explain() { tail -n 12 "$log"; }
+lab_explain() {
+	status_of "[.interfaces, .engine, .coverage, .capture] | tojson"
+	tail -n 8 "$log"
+}
