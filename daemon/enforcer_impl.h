@@ -73,7 +73,10 @@ struct enforcer {
 
 	struct inventory *inv;
 	struct conntrack *conntrack; /* NULL: not to be had */
+	bool recalled; /* the engine has told what the last run knew */
 	bool settled;
+	struct inventory_runtime runtimes[INVENTORY_RUNTIMES_MAX]; /* as told to the engine last */
+	size_t n_runtimes;
 	struct enforcer_workload *workloads;
 	struct enforcer_soon *soon;
 	struct enforcer_link links[ENFORCER_LINKS_MAX];
@@ -121,6 +124,11 @@ void enforcer_soon(void *arg, const struct workload *w); /* inventory's workload
 void enforcer_soon_came(struct enforcer *e, const struct workload *w); /* after it is one of e->workloads */
 void enforcer_soon_tick(struct enforcer *e);
 void enforcer_soon_close(struct enforcer *e);
+
+/* enforcer_runtimes.c: what is known of container runtimes, and of those that cannot be reached */
+bool enforcer_recall(struct enforcer *e, const struct msg *m); /* IPC_RECALL, IPC_RECALLED; false: another message */
+void enforcer_runtimes_tick(struct enforcer *e);               /* tells the engine what has changed */
+void enforcer_runtimes_tell(struct enforcer *e);               /* all of it, to a fresh engine */
 
 /* enforcer_report.c */
 void enforcer_report_roles(struct enforcer *e);

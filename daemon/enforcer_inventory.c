@@ -375,11 +375,13 @@ void enforcer_inventory_tick(struct enforcer *e)
 {
 	uint64_t now = time_mono_ns();
 
-	if (e->inv && !e->settled && inventory_settled(e->inv)) {
+	if (e->inv && !e->settled && e->recalled && inventory_settled(e->inv)) {
+		inventory_recall_apply(e->inv);
 		e->settled = true;
 		tell_settled(e);
 		enforcer_policy_settled(e);
 	}
+	enforcer_runtimes_tick(e);
 	forget_ended(e);
 	enforcer_soon_tick(e);
 	/* An interface that was down, or not yet there for us, is tried again as long as the inventory has it. */
@@ -419,6 +421,7 @@ void enforcer_replay(struct enforcer *e)
 	wire_put_u64(&b, e->nft ? nft_generation(e->nft) : 0);
 	enforcer_tell(e, IPC_KERNEL, &b);
 	buf_fini(&b);
+	enforcer_runtimes_tell(e);
 	if (e->settled)
 		tell_settled(e);
 }

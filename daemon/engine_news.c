@@ -11,6 +11,7 @@
 
 #include "common/timefmt.h"
 #include "common/wire.h"
+#include "store/identity.h"
 
 static void take_workload(struct engine_role *r, const struct msg *m)
 {
@@ -182,6 +183,9 @@ void engine_news(struct engine_role *r, struct msg *m)
 	case IPC_ROLES:
 		body_roles_decode(r->roles, &r->n_roles, m->data, m->len);
 		break;
+	case IPC_RUNTIMES:
+		body_runtimes_decode(r->runtimes, &r->n_runtimes, m->data, m->len);
+		break;
 	case IPC_STATS:
 		take_stats(r, m);
 		break;
@@ -202,4 +206,27 @@ void engine_news(struct engine_role *r, struct msg *m)
 	default:
 		take_number(r, m);
 	}
+}
+
+static int recall(void *arg, const struct workload *w)
+{
+	struct buf b = BUF_INIT;
+
+	if (w->end_ns || w->kind != WORKLOAD_CONTAINER || !w->n_addrs)
+		return 0;
+	workload_encode(&b, w);
+	engine_role_send(arg, IPC_RECALL, &b);
+	buf_fini(&b);
+	return 0;
+}
+
+void engine_role_recall(struct engine_role *r)
+{
+	struct store_txn *t;
+
+	if (store_begin(&t, r->store, false) == 0) {
+		store_workload_walk(t, time_now_ns(), 0, recall, r);
+		store_abort(t);
+	}
+	engine_role_send(r, IPC_RECALLED, NULL);
 }

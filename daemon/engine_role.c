@@ -340,6 +340,7 @@ int engine_role(void)
 	rc = set_up(r);
 	if (!rc) {
 		engine_role_send(r, IPC_READY, NULL);
+		engine_role_recall(r);
 		engine_orders_start(r);
 		on_parent(r, ROLE_FD_CHANNEL, EPOLLIN);
 	}
