@@ -165,8 +165,14 @@ bool source_frames_stay(const struct source *s)
 	return s->blocks != NULL;
 }
 
-void source_hand_out(struct source *s, const uint8_t *data, uint32_t caplen, uint32_t wirelen, uint64_t time_ns)
+void source_hand_out(struct source *s, const uint8_t *data, uint32_t caplen, uint32_t wirelen, uint32_t sec,
+		     uint64_t nsec)
 {
+	/* A file may say anything of a second's parts, also that they are more than a second. */
+	uint64_t time_ns = sec * NS_PER_S + (nsec < NS_PER_S ? nsec : 0);
+
+	if (time_ns < s->since_ns)
+		return;
 	/* A length on the wire below what is there, or of more than any link carries, is nonsense. */
 	if (wirelen < caplen || wirelen > 1u << 24)
 		wirelen = caplen;
@@ -177,11 +183,8 @@ void source_hand_out(struct source *s, const uint8_t *data, uint32_t caplen, uin
 static void on_packet(u_char *user, const struct pcap_pkthdr *h, const u_char *data)
 {
 	struct source *s = (struct source *)(void *)user;
-	/* Asked for nanoseconds: tv_usec holds them. A file may say anything; then so does the time. */
-	uint64_t ns = (uint64_t)(uint32_t)h->ts.tv_sec * NS_PER_S + (uint64_t)h->ts.tv_usec;
-
-	if (ns >= s->since_ns)
-		source_hand_out(s, data, h->caplen, h->len, ns);
+	/* Asked for nanoseconds: tv_usec holds them. */
+	source_hand_out(s, data, h->caplen, h->len, (uint32_t)h->ts.tv_sec, (uint64_t)h->ts.tv_usec);
 }
 
 int source_unreadable(const struct source *s, const char *text, char *error)

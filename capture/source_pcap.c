@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A library that hands over one packet at a time must copy each one out of its own buffer, and its caller again what is
- * to outlive the call: a third of what reading a large capture costs. The ordinary capture file (pcap, version 2.4, micro-
- * or nanoseconds, either byte order, a link type found on a container host) is so simple that it is read here, by blocks,
+ * to outlive the call: a third of what reading a large capture costs. The ordinary capture file (pcap 2.4, micro- or
+ * nanoseconds, either byte order, a link type found on a container host) is so simple that it is read here, by blocks,
  * and its packets are looked at where they lie. Whatever is the least bit unusual, and what cannot be read again from
  * its start, is left to libpcap. Format: https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.html
  */
@@ -17,6 +17,7 @@
 #include "capture/source_private.h"
 #include "common/timefmt.h"
 
+#define NS_PER_US 1000u
 #define MAGIC_MICROSECONDS 0xa1b2c3d4u
 #define MAGIC_NANOSECONDS 0xa1b23c4du
 #define HEADER_LEN 24
@@ -74,18 +75,36 @@ static bool header_ordinary(struct pcap_blocks *b, enum link_type *link, const u
 	return false;
 }
 
+/* Fills header from where fd stands; 0, -ENOTSUP when fd cannot be set back or holds less. */
+static int header_read(uint8_t header[HEADER_LEN], int fd, off_t start)
+{
+	size_t n = 0;
+
+	if (start < 0)
+		return -ENOTSUP;
+	while (n < HEADER_LEN) {
+		ssize_t got = read(fd, header + n, HEADER_LEN - n);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return -ENOTSUP;
+		n += (size_t)got;
+	}
+	return 0;
+}
+
 int source_pcap_open(struct source *s, int fd)
 {
 	uint8_t header[HEADER_LEN];
 	off_t start = lseek(fd, 0, SEEK_CUR);
-	struct pcap_blocks *b;
+	struct pcap_blocks *b = malloc(sizeof(*b));
 
-	if (start < 0 || pread(fd, header, sizeof(header), start) != (ssize_t)sizeof(header))
-		return -ENOTSUP;
-	b = malloc(sizeof(*b));
 	if (!b)
 		return -ENOMEM;
-	if (!header_ordinary(b, &s->link, header) || lseek(fd, HEADER_LEN, SEEK_CUR) < 0) {
+	if (header_read(header, fd, start) != 0 || !header_ordinary(b, &s->link, header)) {
+		if (start >= 0)
+			lseek(fd, start, SEEK_SET);
 		free(b);
 		return -ENOTSUP;
 	}
@@ -137,14 +156,14 @@ static int next(struct pcap_blocks *b, uint32_t *caplen)
 static void hand_out(struct source *s, struct pcap_blocks *b, uint32_t caplen)
 {
 	const uint8_t *r = b->data + b->at;
-	uint64_t ns = (uint64_t)word(r, b->swapped) * NS_PER_S +
-		      (uint64_t)word(r + 4, b->swapped) * (b->nanoseconds ? 1 : NS_PER_MS / 1000);
+	uint32_t sec = word(r, b->swapped), part = word(r + 4, b->swapped);
 
 	b->at += RECORD_LEN + caplen;
 	__builtin_prefetch(b->data + b->at);
 	if (caplen > b->snaplen)
 		caplen = b->snaplen;
-	source_hand_out(s, r + RECORD_LEN, caplen, word(r + 12, b->swapped), ns);
+	source_hand_out(s, r + RECORD_LEN, caplen, word(r + 12, b->swapped), sec,
+			b->nanoseconds ? part : (uint64_t)part * NS_PER_US);
 }
 
 int source_pcap_read(struct source *s, int max, char *error)

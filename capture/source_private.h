@@ -26,8 +26,9 @@ struct source *source_alloc(const char *name);
 int source_no_memory(char *error, const char *name);
 /* Sets s->link from pcap's, or says in error why not, ending with hint. */
 int source_link_check(struct source *s, const char *hint, char *error);
-/* Gives one frame to s->fn, its length on the wire corrected where it cannot be true. */
-void source_hand_out(struct source *s, const uint8_t *data, uint32_t caplen, uint32_t wirelen, uint64_t time_ns);
+/* Gives one frame to s->fn, length on the wire and parts of a second (ns) corrected where they cannot be true. */
+void source_hand_out(struct source *s, const uint8_t *data, uint32_t caplen, uint32_t wirelen, uint32_t sec,
+		     uint64_t nsec);
 /* Says in error that the file cannot be read further, and what text says of it. Returns -EBADMSG. */
 int source_unreadable(const struct source *s, const char *text, char *error);
 
