@@ -16,6 +16,9 @@ int links_fd(const struct links *l);
 int links_dispatch(struct links *l);
 /* Does any of the host's interfaces lead into the namespace of that id? */
 bool links_reach(const struct links *l, int32_t nsid);
+/* Calls fn with the id of the namespace behind each of the host's interfaces that leads into another one; an id comes as
+ * often as interfaces lead there. */
+void links_each_peer(const struct links *l, void (*fn)(void *arg, int32_t nsid), void *arg);
 /* Does an interface with that name look like a container runtime's bridge? */
 bool links_runtime_bridge(const char *name);
 
