@@ -45,7 +45,9 @@ int source_fd(const struct source *s); /* to poll; live only, else -1 */
 #define SOURCE_END (-4096)
 int source_read(struct source *s, int max, source_packet_fn fn, void *arg, char *error);
 
-/* Whether the frames handed out by one source_read stay where they are until the next. */
+/* Whether the frames handed out by one source_read stay where they are until the next, with SOURCE_SLACK bytes behind each
+ * that can be read, whatever they say. */
+#define SOURCE_SLACK 64
 bool source_frames_stay(const struct source *s);
 
 /* Growth since the last call: frames the kernel took in, dropped for want of room, and the interface itself dropped. */
