@@ -8,7 +8,7 @@ lab_begin_netns brief
 command -v jq >/dev/null || lab_skip "needs jq: apt-get install jq"
 load=$PWD/tests/bench/load
 [ -x "$load" ] || load=${top_builddir:-.}/tests/bench/load
-LIVES=500 AT_ONCE=20
+LIVES=${WEIR_LIVES:-500} AT_ONCE=${WEIR_AT_ONCE:-20}
 state=$LAB_DIR/state
 mkdir "$state"
 chmod 755 "$LAB_DIR"
