@@ -12,6 +12,7 @@
 #include "common/addr.h"
 #include "common/buf.h"
 #include "common/rule.h"
+#include "inventory/inventory.h"
 #include "segment/policy.h"
 
 /* An interface to capture on. */
@@ -47,6 +48,10 @@ struct body_role {
 #define BODY_ROLES_MAX 32
 void body_roles_encode(struct buf *b, const struct body_role *roles, size_t n);
 int body_roles_decode(struct body_role *out, size_t *n, const void *data, size_t len); /* out: BODY_ROLES_MAX */
+
+/* Of whom there will be no name. */
+void body_unnamed_encode(struct buf *b, const struct inventory_unnamed *u);
+int body_unnamed_decode(struct inventory_unnamed *out, const void *data, size_t len);
 
 /* A question about a conversation, and what conntrack knows of it (engine_origin). */
 struct body_ask {
