@@ -152,8 +152,8 @@ const char *flow_reason_name(unsigned v);    /* "active", "closed", "idle", "cut
 const char *flow_tunnel_name(unsigned v);    /* "vxlan", "geneve", "gre", "ipip", "gtp", "capwap", "tzsp"; NULL for none */
 const char *flow_confidence_name(unsigned v); /* nDPI's: "DPI", "Match by port", ... */
 
-/* "never-announced", "gone-before-lookup", "lookup-failed", "notices-missed", "inventory-silent", "private-address"; NULL
- * for none. */
+/* "never-announced", "gone-before-lookup", "lookup-failed", "notices-missed", "inventory-silent", "private-address";
+ * NULL for none. */
 const char *flow_unnamed_name(unsigned v);
 const char *flow_unnamed_text(unsigned v); /* the same for people: the rest of a sentence "it has no name: ..." */
 

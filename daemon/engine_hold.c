@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Flows that wait: for the name of an end (the runtime tells of a container a moment after its first packet), or for
- * the kernel's word on who began. They wait a fixed time, and on while the inventory has not read what happened until then,
- * in the order they came, so that one queue serves; when it is full, the oldest waits no longer. A record waits as the bytes it came in, which are small.
+ * the kernel's word on who began. They wait a fixed time, and on while the inventory has not read what happened
+ * until then, in the order they came, so that one queue serves; when it is full, the oldest waits no longer. A record
+ * waits as the bytes it came in, which are small.
  */
 #include "config.h"
 #include "daemon/engine.h"
@@ -16,8 +17,8 @@
 #include "store/flows.h"
 
 #define HELD_MAX 65536u
-/* How much longer than its time a flow waits for an inventory that does not get on: a machine under such load that it falls
- * behind by seconds is where short lives would lose their names. */
+/* How much longer than its time a flow waits for an inventory that does not get on: a machine under such load that it
+ * falls behind by seconds is where short lives would lose their names. */
 #define SILENT_NS (8 * NS_PER_S)
 #define ASKS_MAX 5000u   /* questions to conntrack between two releases (about a second) */
 #define ASKS_CHEAP 1000u /* of which for flows that most likely have nothing to tell */

@@ -2,8 +2,8 @@
 /*
  * Why the end of a flow has no name. The inventory tells of workloads that it saw and could not ask for their names, by
  * address where it knows that much, else by time alone; what nobody told of was never announced, or the inventory had
- * not got that far. Both kinds of note are kept in fixed room, the newest displacing others: they matter for as long as flows
- * of that time are written, which is seconds.
+ * not got that far. Both kinds of note are kept in fixed room, the newest displacing others: they matter for as long as
+ * flows of that time are written, which is seconds.
  */
 #include "config.h"
 #include "daemon/engine.h"
@@ -55,8 +55,7 @@ void engine_inventory(struct engine *e, uint64_t at_ns)
 
 static bool fits(const struct note *n, const struct flow_rec *f)
 {
-	return n->why && f->end_ns + SLACK_NS >= n->from_ns && f->start_ns <= n->to_ns + (n->to_ns < UINT64_MAX - SLACK_NS
-											  ? SLACK_NS : 0);
+	return n->why && f->end_ns + SLACK_NS >= n->from_ns && f->start_ns - SLACK_NS <= n->to_ns;
 }
 
 uint8_t unnamed_why(const struct engine *e, const struct flow_rec *f, unsigned i, const struct names_end *end)

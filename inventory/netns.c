@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A named network namespace may live for 50 ms, so it must be known before it has an address: its file is noticed by
- * inotify, the namespace gets an id from us at once (RTM_NEWNSID), and from then on the kernel sends us its notices too
- * (netns_events.c). It is never entered: lists are asked for by id, notices bring the rest, RTM_DELNSID its end. A list
- * of links waits for the kernel's global lock, so a thread asks for those (netns_lister.c). No descriptor is kept, since that
- * would keep the namespace itself alive. Where we may not hear other namespaces' notices we ask instead: a young one a
- * hundred times a second, an old one twice.
+ * A named network namespace may live for 50 ms, so it must be known before it has an address: its file is noticed
+ * by inotify, the namespace gets an id from us at once (RTM_NEWNSID), and from then on the kernel sends us its
+ * notices too (netns_events.c). It is never entered: lists are asked for by id, notices bring the rest, RTM_DELNSID
+ * its end. A list of links waits for the kernel's global lock, so a thread asks for those (netns_lister.c). No
+ * descriptor is kept, since that would keep the namespace itself alive. Where we may not hear other namespaces'
+ * notices we ask instead: a young one a hundred times a second, an old one twice.
  *
- * Most namespaces have an id, and talk, before we have opened their file: a veth that leads there gives it one. So whoever
- * talks is kept, nameless, until a file is found to be that namespace; then it is known what it said so far. Ids are used
- * again at once, so a file is only matched when all notices up to then have been read. One that ends without a name
- * leaves its addresses and the reason (table_unnamed).
+ * Most namespaces have an id, and talk, before we have opened their file: a veth that leads there gives it one. So
+ * whoever talks is kept, nameless, until a file is found to be that namespace; then it is known what it said so
+ * far. Ids are used again at once, so a file is only matched when all notices up to then have been read. One that
+ * ends without a name leaves its addresses and the reason (table_unnamed).
  *
- * The folder is the whole machine's, and what is in it need not concern this host: our own namespace, a container's under a
- * second name, another laboratory's with the same addresses. So a namespace becomes a workload when it has an
- * address and a link leads from ours to it, directly or through another such namespace.
+ * The folder is the whole machine's, and what is in it need not concern this host: our own namespace, a container's
+ * under a second name, another laboratory's with the same addresses. So a namespace becomes a workload when it has
+ * an address and a link leads from ours to it, directly or through another such namespace.
  */
 #include "config.h"
 #include "inventory/netns.h"
@@ -190,8 +190,8 @@ static int read_notices(struct netns *n)
 	return r == -ENOBUFS ? 0 : r;
 }
 
-/* netns_dir's callback: a file of that name has been opened, or is gone (fd negative) that was none until now. True: it is
- * dealt with, false: it is no namespace yet. */
+/* netns_dir's callback: a file of that name has been opened, or is gone (fd negative) and was no namespace until then.
+ * True: it is dealt with, false: it is no namespace yet. */
 static bool on_file(void *arg, const char *name, int fd)
 {
 	struct netns *n = arg;
