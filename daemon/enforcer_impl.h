@@ -103,6 +103,7 @@ void enforcer_notice(struct enforcer *e, bool problem, const char *fmt, ...) __a
 /* enforcer_inventory.c */
 int enforcer_inventory_open(struct enforcer *e);
 void enforcer_inventory_close(struct enforcer *e);
+void enforcer_inventory_second(struct enforcer *e);
 void enforcer_inventory_tick(struct enforcer *e);   /* about ten times a second: settled?, links to try again */
 void enforcer_replay(struct enforcer *e);           /* all that is known, for a fresh engine */
 void enforcer_ask(struct enforcer *e, const struct msg *m); /* of a conversation's origin */

@@ -130,15 +130,43 @@ static void notice(void *arg, bool problem, const char *text)
 	enforcer_notice(arg, problem, "%s", text);
 }
 
-static void on_inventory(void *arg, int fd, uint32_t events)
+static void unnamed(void *arg, const struct inventory_unnamed *u)
 {
 	struct enforcer *e = arg;
+	struct buf b = BUF_INIT;
+
+	body_unnamed_encode(&b, u);
+	enforcer_tell(e, IPC_UNNAMED, &b);
+	buf_fini(&b);
+}
+
+static void dispatch(struct enforcer *e)
+{
 	int rc = inventory_dispatch(e->inv);
 
-	(void)fd;
-	(void)events;
 	if (rc)
 		log_err("following the host's changes failed: %s", strerror(-rc));
+}
+
+/* What the inventory has not told of by now, it does not know: flows wait for that word. */
+void enforcer_inventory_second(struct enforcer *e)
+{
+	uint64_t now = time_now_ns();
+	struct buf b = BUF_INIT;
+
+	if (!e->inv)
+		return;
+	dispatch(e);
+	wire_put_u64(&b, now);
+	enforcer_tell(e, IPC_INVENTORY, &b);
+	buf_fini(&b);
+}
+
+static void on_inventory(void *arg, int fd, uint32_t events)
+{
+	(void)fd;
+	(void)events;
+	dispatch(arg);
 }
 
 static void on_conntrack(void *arg, int fd, uint32_t events)
@@ -194,7 +222,7 @@ int enforcer_inventory_open(struct enforcer *e)
 	const char *sockets[SETTINGS_TEXTS_MAX + 1] = {NULL};
 	struct inventory_settings is = {0};
 	const struct inventory_events ev = {workload_up, workload_down, enforcer_soon, enforcer_link_up,
-					  enforcer_link_down, host_addrs, notice, e};
+					  enforcer_link_down, host_addrs, notice, unnamed, e};
 	int rc;
 
 	for (size_t i = 0; s->runtimes[i]; i++)

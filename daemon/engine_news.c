@@ -137,6 +137,14 @@ static void take_verdict(struct engine_role *r, const struct msg *m)
 	engine_verdict(r->engine, &v);
 }
 
+static void take_unnamed(struct engine_role *r, const struct msg *m)
+{
+	struct inventory_unnamed u;
+
+	if (body_unnamed_decode(&u, m->data, m->len) == 0)
+		engine_unnamed(r->engine, &u);
+}
+
 static void take_origin(struct engine_role *r, const struct msg *m)
 {
 	struct body_origin b;
@@ -166,6 +174,8 @@ static void take_number(struct engine_role *r, const struct msg *m)
 		take_link_gone(r, (uint32_t)v);
 	} else if (m->type == IPC_SETTLED) {
 		take_settled(r, v, wire_get_u8(&rd) != 0 && wire_ok(&rd));
+	} else if (m->type == IPC_INVENTORY) {
+		engine_inventory(r->engine, v);
 	} else if (m->type == IPC_EXPIRED) {
 		engine_orders_expired(r, v);
 	} else if (m->type == IPC_KERNEL) {
@@ -214,6 +224,9 @@ void engine_news(struct engine_role *r, struct msg *m)
 		break;
 	case IPC_ORIGIN:
 		take_origin(r, m);
+		break;
+	case IPC_UNNAMED:
+		take_unnamed(r, m);
 		break;
 	case IPC_COVERAGE:
 		if (coverage_decode(&c, m->data, m->len) == 0)

@@ -45,6 +45,8 @@ enum msg_type {
 	IPC_KERNEL,    /* u64 generation of the table in the kernel, 0 none */
 	IPC_DONE,      /* body_done: the answer to an order below */
 	IPC_RUNTIMES,  /* body_runtimes_encode: container runtimes, whenever something about them changes */
+	IPC_UNNAMED,   /* body_unnamed_encode: of whom there will be no name */
+	IPC_INVENTORY, /* u64: the inventory has read everything that had happened by then */
 	IPC_ORIGIN,    /* body_origin: what conntrack knows of a flow asked for */
 	/* engine -> enforcer */
 	IPC_RECALL,   /* workload_encode: alive when weir was last there, by the store */
