@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why weir's packets and bytes of a flow differ from those of nDPI's own reader: derived from the capture, frame by frame.
+"""Why weir's packets and bytes of a flow differ from those of nDPI's own reader: derived from the capture, frame by
+frame.
 
-Two readers that know nothing of each other say which flow they count a frame on: oracle_reader (what nDPI's reader does)
-and plain_reader (what weir promises). The first must give exactly the oracle's rows, the second exactly weir's; then the
-frames on which they disagree are the whole difference, and each has one of the classes that counters.tsv describes.
-"""
+Two readers that know nothing of each other say which flow they count a frame on: oracle_reader (what nDPI's reader
+does) and plain_reader (what weir promises). The first must give exactly the oracle's rows, the second exactly weir's;
+then the frames on which they disagree are the whole difference, and each has one of the classes that counters.tsv
+describes. """
 from collections import Counter, defaultdict, namedtuple
 
 import flows2tsv
@@ -80,7 +81,8 @@ def ours_of(all_frames):
 
 
 def conversations(all_frames, taken):
-    """weir's flows: {(l4, vlan, tunnel, ends): [Conversation]}, several where ICMP has several kinds, or SCTP several ports."""
+    """weir's flows: {(l4, vlan, tunnel, ends): [Conversation]}, several where ICMP has several kinds, or SCTP several
+    ports."""
     flows = defaultdict(dict)
     for number, (packet, size) in taken.items():
         key = (packet.proto, packet.vlan, packet.tunnel) + tuple(sorted(ends_of(packet.proto, packet.ends)))

@@ -34,8 +34,8 @@ def l4_number(name):
 
 
 def address(text):
-    """Both sides in one form. The oracle's reader replaces ":0:" by "::" even where there is a "::" already, which leaves
-    a text that is no address; so the same is done to ours."""
+    """Both sides in one form. The oracle's reader replaces ":0:" by "::" even where there is a "::" already, which
+    leaves a text that is no address; so the same is done to ours."""
     try:
         value = ipaddress.ip_address(text)
     except ValueError:

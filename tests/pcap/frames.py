@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The frames of a capture file, read without libpcap, so that weir's way of reading can be compared with another one.
 
-Formats: https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.html and draft-ietf-opsawg-pcapng. A file that ends or
-breaks within a record gives what comes before. As with libpcap, an interface of another link type or
-snapshot length than the first one's ends the reading of a pcapng.
-"""
+Formats: https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.html and draft-ietf-opsawg-pcapng. A file that ends
+or breaks within a record gives what comes before. As with libpcap, an interface of another link type or snapshot
+length than the first one's ends the reading of a pcapng. """
 import struct
 from collections import namedtuple
 

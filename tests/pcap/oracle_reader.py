@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which packets nDPI's own reader (4.2) counts, and on which flow: its rules, restated, so that a difference between its
-figures and weir's can be derived from the capture instead of being believed.
+"""Which packets nDPI's own reader (4.2) counts, and on which flow: its rules, restated, so that a difference between
+its figures and weir's can be derived from the capture instead of being believed.
 
 Facts about it, from its documentation (reader_util.c) and from comparing with its results over the corpus:
   - what it counts of a frame is the bytes that were captured, in 16 bits, not the length on the wire;
   - it takes a frame for IP by the version nibble where IP would begin, whatever the EtherType says;
-  - it drops a frame that was cut (IP's total length says more than was captured), a frame whose IPv4 length is 0, frames
-    under 28 bytes, and every fragment but the first; when there is no whole TCP or UDP header it takes the ports for 0;
+  - it drops a frame that was cut (IP's total length says more than was captured), a frame whose IPv4 length is 0,
+    frames under 28 bytes, and every fragment but the first; when there is no whole TCP or UDP header it takes the
+    ports for 0;
   - it knows ports of TCP and UDP only, and no kinds of ICMP: two hosts have one flow for all ICMP;
   - an IPv6 address is folded to 32 bits, the sum of its last two words: hosts whose sums are equal are one to it;
   - flows live in 512 unbalanced trees ordered by a sum over both ends; the order is no order when sums collide, so it
     can miss a flow in one direction (then both directions' packets count for one end) or in both (then it makes two).
-"""
+    """
 import socket
 from collections import namedtuple
 

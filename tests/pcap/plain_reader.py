@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What weir promises to count, as a second, plain implementation: one frame in, its flow out. Slow, short, and written
-from the standards and from the promises in the headers of capture/, so that two people would have to make the same mistake.
+"""What weir promises to count, as a second, plain implementation: one frame in, its flow out. Slow, short, and
+written from the standards and from the promises in the headers of capture/, so that two people would have to make the
+same mistake.
 
   - every frame that carries IP counts with its length on the wire, on the flow of its ends;
-  - a fragment belongs to the flow of its datagram's first fragment, also when it comes before it; without one it belongs
-    to nothing;
+  - a fragment belongs to the flow of its datagram's first fragment, also when it comes before it; without one it
+    belongs to nothing;
   - an IP length of 0 stands for "larger than the field can say": the frame's length takes its place;
-  - a claim beyond the wire is a malformed packet; without a whole transport header the ports are taken if they are there,
-    are 0 if the packet itself has none, and the packet is malformed if only the capture lacks them;
-  - IP in IP, GTP-U, CAPWAP and TZSP are opened, unless the packet is a fragment.
-"""
+  - a claim beyond the wire is a malformed packet; without a whole transport header the ports are taken if they are
+    there, are 0 if the packet itself has none, and the packet is malformed if only the capture lacks them;
+  - IP in IP, GTP-U, CAPWAP and TZSP are opened, unless the packet is a fragment. """
 import socket
 from collections import namedtuple
 
@@ -25,8 +25,8 @@ LINGER_NS = 60 * 10**9
 REQUESTS = {ICMP: {0: 8, 9: 10, 14: 13, 16: 15, 18: 17},
             ICMP6: {129: 128, 131: 130, 134: 133, 136: 135, 140: 139, 142: 141}}
 
-# ends: ((address, port), (address, port)), sender first; kind: of ICMP (identifier, request type); unsaid: IP's length was
-# 0; whole: it has all of its transport header.
+# ends: ((address, port), (address, port)), sender first; kind: of ICMP (identifier, request type); unsaid: IP's length
+# was 0; whole: it has all of its transport header.
 Packet = namedtuple("Packet", "proto vlan ends kind flags fragment datagram tunnel unsaid whole")
 
 
@@ -268,7 +268,8 @@ def from_ip(data, wire, vlan, depth=0):
     datagram = (addresses, proto, vlan, datagram)
     unsaid = be16(data, 2 if data[0] >> 4 == 4 else 4) == 0
     if fragment == "later":
-        return Packet(proto, vlan, ((addresses[0], 0), (addresses[1], 0)), None, 0, fragment, datagram, "", unsaid, True)
+        ends = (addresses[0], 0), (addresses[1], 0)
+        return Packet(proto, vlan, ends, None, 0, fragment, datagram, "", unsaid, True)
     ports, kind, flags, payload, whole = transport(data, at, end, proto)
     ends = (addresses[0], ports[0]), (addresses[1], ports[1])
     outer = Packet(proto, vlan, ends, kind, flags, fragment, datagram, "", unsaid, whole)
@@ -329,8 +330,8 @@ class Fragments:
 
 
 class Conversation:
-    """Counters by end, and how many records weir may make of the packets between two ends: a TCP handshake behind a close
-    or an answered reset is another conversation, and what is over may be let go of after a minute's silence."""
+    """Counters by end, and how many records weir may make of the packets between two ends: a TCP handshake behind a
+    close or an answered reset is another conversation, and what is over may be let go of after a minute's silence."""
 
     def __init__(self):
         self.packets, self.bytes = {}, {}

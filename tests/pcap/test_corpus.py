@@ -3,16 +3,14 @@
 """Reads every capture of the corpus with `weir read -o json` and compares the flows with those of nDPI's own reader.
 
 Three questions:
-  - is every flow that the reader found by inspection found here with the same MASTER.APP (per category, as the corpus'
-    scorer counts: ends as an unordered pair, repeated rows as a multiset), also inside GTP, CAPWAP and TZSP; each category
-    has its bar, and differences.tsv names the file, how many rows may differ, and why;
+  - is every flow that the reader found by inspection found here with the same MASTER.APP (per category, as the
+    corpus' scorer counts: ends as an unordered pair, repeated rows as a multiset), also inside GTP, CAPWAP and TZSP;
+    each category has its bar, and differences.tsv names the file, how many rows may differ, and why;
   - are ends, packets and bytes of all flows the same; where they are not, the difference is derived from the capture
     frame by frame (counters.py), and counters.tsv says which classes of difference a capture has, of how many frames;
-  - is the community ID the same.
-What is not explained fails, and so does an explanation of what is no longer so. Skipped where WEIR_CORPUS has no
-EXPECTED-flows.tsv.
-With --tsv FILE the rows are kept, for the corpus' own scorer; arguments name categories to run instead of all.
-"""
+  - is the community ID the same. What is not explained fails, and so does an explanation of what is no longer so.
+    Skipped where WEIR_CORPUS has no EXPECTED-flows.tsv. With --tsv FILE the rows are kept, for the corpus' own
+    scorer; arguments name categories to run instead of all. """
 import argparse
 import csv
 import os
@@ -48,10 +46,10 @@ def table(rows):
 
 
 def read_capture(weir, corpus, name):
-    """weir's rows of one capture, its exit status and what it said. One worker: nDPI's memory of a host's other flows is
-    one a worker, so with more of them a few flows of one host (STUN's) are known by less than the oracle knew."""
-    run = subprocess.run([weir, "read", "--workers", "1", "-o", "json", os.path.join(corpus, name)], capture_output=True,
-                         text=True, errors="replace", timeout=FILE_TIMEOUT, check=False)
+    """weir's rows of one capture, its exit status and what it said. One worker: nDPI's memory of a host's other flows
+    is one a worker, so with more of them a few flows of one host (STUN's) are known by less than the oracle knew."""
+    run = subprocess.run([weir, "read", "--workers", "1", "-o", "json", os.path.join(corpus, name)],
+                         capture_output=True, text=True, errors="replace", timeout=FILE_TIMEOUT, check=False)
     return list(flows2tsv.rows_of(name, run.stdout.splitlines())), run.returncode, run.stderr
 
 
@@ -65,8 +63,9 @@ def ends_of(rows):
     for row in rows:
         for end, way in (("a", "ab"), ("b", "ba")):
             port = row["port_" + end] if key_of(row)[0] in ("TCP", "UDP") else 0
-            old, key = sent[flows2tsv.address(row["ip_" + end]), str(port)], (flows2tsv.address(row["ip_" + end]), str(port))
-            sent[key] = (old[0] + int(row["pkts_" + way]), old[1] + int(row["bytes_" + way]))
+            key = flows2tsv.address(row["ip_" + end]), str(port)
+            pkts, size = sent[key]
+            sent[key] = (pkts + int(row["pkts_" + way]), size + int(row["bytes_" + way]))
     return {key: n for key, n in sent.items() if n[0]}
 
 

@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What `weir read` does with capture files that are cut, broken, or of a kind it does not know.
 
-The captures are made here. Each case says what must come out: the exit status, how many flows (what was read before the
-fault is kept, and all of it), and words that the message has to contain, which is one line whatever the number of workers,
-and names the file. The same is asked with a store, since that is where the flows of a long capture go.
-"""
+The captures are made here. Each case says what must come out: the exit status, how many flows (what was read before
+the fault is kept, and all of it), and words that the message has to contain, which is one line whatever the number of
+workers, and names the file. The same is asked with a store, since that is where the flows of a long capture go. """
 import gzip
 import json
 import os
@@ -59,7 +58,8 @@ def interface(link, snap=65535, order="<"):
 
 def enhanced(number, data, order="<", second=0):
     ticks = (1700000000 + second) * 10**6
-    return block(6, struct.pack(order + "IIIII", number, ticks >> 32, ticks & 0xFFFFFFFF, len(data), len(data)) + data, order)
+    head = struct.pack(order + "IIIII", number, ticks >> 32, ticks & 0xFFFFFFFF, len(data), len(data))
+    return block(6, head + data, order)
 
 
 def packets(numbers, order="<"):
@@ -92,17 +92,20 @@ def cases():
     yield Case("pcapng cut in a packet", ng[:-11], 1, 4, ["behind packet 4", "truncated", "kept"])
     yield Case("pcapng cut in a block's header", ng + b"\6\0\0", 1, 5, ["behind packet 5", "truncated"])
     yield Case("pcapng without interfaces", section() + packets([1]), 1, 0, ["is no capture"])
-    yield Case("pcapng with a packet of no interface", ng + enhanced(7, ethernet(6)), 1, 5, ["behind packet 5", "interface 7"])
-    yield Case("pcapng with unknown blocks", section() + strange + interface(ETHERNET) + strange + packets(range(1, 4)) +
-               strange + packets(range(4, 6)) + strange, 0, 5, [])
+    yield Case("pcapng with a packet of no interface", ng + enhanced(7, ethernet(6)), 1, 5,
+               ["behind packet 5", "interface 7"])
+    yield Case("pcapng with unknown blocks", section() + strange + interface(ETHERNET) + strange +
+               packets(range(1, 4)) + strange + packets(range(4, 6)) + strange, 0, 5, [])
     yield Case("pcapng of two interfaces", section() + interface(ETHERNET) + interface(ETHERNET) + packets([1]) +
                enhanced(1, ethernet(2)), 0, 2, [])
     yield Case("pcapng of two link types", section() + interface(ETHERNET) + packets([1, 2]) + interface(RAW) +
                enhanced(1, ipv4(3)), 1, 2, ["behind packet 2", "split the file by interface"])
     yield Case("pcapng of two snapshot lengths", section() + interface(ETHERNET) + packets([1, 2]) +
-               interface(ETHERNET, 96) + enhanced(1, ethernet(3)), 1, 2, ["behind packet 2", "split the file by interface"])
+               interface(ETHERNET, 96) + enhanced(1, ethernet(3)), 1, 2,
+               ["behind packet 2", "split the file by interface"])
     yield Case("pcapng of two sections", ng + section() + interface(ETHERNET) + packets(range(6, 9)), 0, 8, [])
-    yield Case("pcapng with a length that is none", ng + struct.pack("<II", 6, 13) + bytes(20), 1, 5, ["behind packet 5"])
+    yield Case("pcapng with a length that is none", ng + struct.pack("<II", 6, 13) + bytes(20), 1, 5,
+               ["behind packet 5"])
 
 
 def run(weir, *args):
