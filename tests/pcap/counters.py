@@ -143,16 +143,20 @@ def reported(rows):
     return flows
 
 
-def check_flow(key, ours, derived, classes):
+def sent(proto, conversations_):
+    """What each end of a flow sent: {(address, port): (packets, bytes)}"""
+    ends = defaultdict(lambda: (0, 0))
+    for c in conversations_:
+        for (raw, port), packets in c.packets.items():
+            end = plain_reader.text(raw), port if proto in PORTED else 0
+            ends[end] = ends[end][0] + packets, ends[end][1] + c.bytes[raw, port]
+    return dict(ends)
+
+
+def check_flow(key, ours, proto, derived, classes):
     """One flow of weir's against what it promises; what more records than one a flow come from goes to classes."""
     counted = {end: tuple(n) for end, n in ours[1].items() if n[0]}
-    due = defaultdict(lambda: [0, 0])
-    for c in derived:
-        for end, packets in c.packets.items():
-            name = plain_reader.text(end[0]), end[1] if key[0] in ("TCP", "UDP") else 0
-            due[name][0] += packets
-            due[name][1] += c.bytes[end]
-    due = {end: tuple(n) for end, n in due.items()}
+    due = sent(proto, derived)
     if counted != due:
         return [f"{key}: counts {counted}, the capture has {due}"]
     least, most = sum(c.records for c in derived), sum(c.records + c.pauses for c in derived)
@@ -171,9 +175,9 @@ def check(path, expected, ours):
     for row, n in (expected_rows(expected) - derived.rows).items():
         failures.append(f"the oracle's rules as restated here give a flow {n} times too seldom: {row}")
     flows, classes = reported(ours), Counter(derived.classes)
-    due = {(flows2tsv.l4_number(str(key[0])),) + key[1:]: c for key, c in derived.flows.items()}
+    due = {(flows2tsv.l4_number(str(key[0])),) + key[1:]: (key[0], c) for key, c in derived.flows.items()}
     failures += [f"{key}: no such flow is in the capture" for key in flows.keys() - due.keys()]
     failures += [f"{key}: not found" for key in due.keys() - flows.keys()]
     for key in flows.keys() & due.keys():
-        failures += check_flow(key, flows[key], due[key], classes)
+        failures += check_flow(key, flows[key], *due[key], classes)
     return +classes, failures
