@@ -317,9 +317,10 @@ class Fragments:
         """The packets that can be told a flow now, as (packet, item)."""
         if not p.fragment:
             return [(p, item)]
-        entry = self.seen.get(p.datagram)
+        datagram = p.datagram + (p.tunnel,)
+        entry = self.seen.get(datagram)
         if entry is None or now_ns - entry["since"] >= FRAGMENT_LIFE_NS:
-            entry = self.seen[p.datagram] = {"since": now_ns, "first": None, "early": []}
+            entry = self.seen[datagram] = {"since": now_ns, "first": None, "early": []}
         if p.fragment == "first":
             early, entry["first"], entry["early"] = entry["early"], p, []
             return [(p, item)] + [(e._replace(ends=p.ends, kind=p.kind), i) for e, i in early]
