@@ -119,6 +119,51 @@ int body_roles_decode(struct body_role *out, size_t *n, const void *data, size_t
 	return 0;
 }
 
+void body_runtimes_encode(struct buf *b, const struct body_runtime *runtimes, size_t n)
+{
+	wire_put_u8(b, (uint8_t)n);
+	for (size_t i = 0; i < n; i++) {
+		const struct body_runtime *r = &runtimes[i];
+
+		wire_put_str(b, r->name);
+		wire_put_str(b, r->version);
+		wire_put_str(b, r->path);
+		wire_put_u8(b, r->reached);
+		wire_put_u8(b, r->absent);
+		wire_put_u64(b, r->since_ns);
+		wire_put_u32(b, r->workloads);
+		wire_put_u32(b, r->recalled);
+	}
+}
+
+int body_runtimes_decode(struct body_runtime *out, size_t *n, const void *data, size_t len)
+{
+	struct wire_reader r;
+	size_t count;
+
+	wire_reader_init(&r, data, len);
+	count = wire_get_u8(&r);
+	if (!wire_ok(&r) || count > BODY_RUNTIMES_MAX)
+		return -EBADMSG;
+	for (size_t i = 0; i < count; i++) {
+		struct body_runtime runtime;
+
+		wire_get_str(&r, runtime.name, sizeof(runtime.name));
+		wire_get_str(&r, runtime.version, sizeof(runtime.version));
+		wire_get_str(&r, runtime.path, sizeof(runtime.path));
+		runtime.reached = wire_get_u8(&r) != 0;
+		runtime.absent = wire_get_u8(&r) != 0;
+		runtime.since_ns = wire_get_u64(&r);
+		runtime.workloads = wire_get_u32(&r);
+		runtime.recalled = wire_get_u32(&r);
+		if (!wire_ok(&r))
+			return -EBADMSG;
+		out[i] = runtime;
+	}
+	*n = count;
+	return 0;
+}
+
 void body_ask_encode(struct buf *b, const struct body_ask *a)
 {
 	wire_put_u64(b, a->token);
@@ -178,6 +223,36 @@ int body_origin_decode(struct body_origin *out, const void *data, size_t len)
 	if (!wire_ok(&r))
 		return -EBADMSG;
 	*out = o;
+	return 0;
+}
+
+void body_unnamed_encode(struct buf *b, const struct inventory_unnamed *u)
+{
+	wire_put_u8(b, u->why);
+	wire_put_u64(b, u->from_ns);
+	wire_put_u64(b, u->to_ns);
+	wire_put_u8(b, u->n_addrs);
+	for (unsigned i = 0; i < u->n_addrs; i++)
+		wire_put_addr(b, &u->addrs[i]);
+}
+
+int body_unnamed_decode(struct inventory_unnamed *out, const void *data, size_t len)
+{
+	struct inventory_unnamed u = {0};
+	struct wire_reader r;
+
+	wire_reader_init(&r, data, len);
+	u.why = wire_get_u8(&r);
+	u.from_ns = wire_get_u64(&r);
+	u.to_ns = wire_get_u64(&r);
+	u.n_addrs = wire_get_u8(&r);
+	if (u.why >= FLOW_UNNAMED_MAX_ || u.n_addrs > WORKLOAD_ADDRS_MAX)
+		return -EBADMSG;
+	for (unsigned i = 0; i < u.n_addrs; i++)
+		u.addrs[i] = wire_get_addr(&r);
+	if (!wire_ok(&r))
+		return -EBADMSG;
+	*out = u;
 	return 0;
 }
 

@@ -22,12 +22,14 @@
  *   "interfaces": [{"name", "ifindex", "attached":true, "received", "lost_kernel", "lost_interface", "lost_ring",
  *       "lost_store", "evicted", "folded", "not_ip", "malformed", "complete":true}]  since the daemon started
  *   "capture": {"packets", "bytes", "flows_live", "table_size", "dpi_live"}
- *   "engine": {"flows", "held", "unnamed", "edges_pending", "commits", "commit_ms_max"}
+ *   "engine": {"flows", "held", "unnamed", "unnamed_why": {WHY: ends}, "edges_pending", "commits", "commit_ms_max"}
  *   "store": {"bytes_used", "bytes_file", "size_budget", "flows", "attempts", "workloads", "edges", "verdicts",
  *       "oldest_flow", "newest_flow"}
  *   "policy": {"generation":0 when none, "state", "applied", "why", "confirm_by", "confirm_left_s",
  *       "stages":{"observe":1,"dry-run":2,"enforce":0}, "kernel_generation", "refused" (packets since start)}
  *   "inventory": {"workloads", "groups", "host_addresses", "settled":true,
+ *       "runtimes":[{"name", "version", "path", "reached":true, "since", "workloads", "recalled" (of them known from
+ *       an earlier run, not confirmed)}],
  *       "notices":[{"timestamp","problem":true,"text"}]}  newest last
  *   "coverage": {"complete":true, "lost", "gaps"}  since the daemon started
  */

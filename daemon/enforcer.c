@@ -114,7 +114,7 @@ static void on_engine(void *arg, int fd, uint32_t events)
 			bad_ring(e, &m);
 		} else if (m.type == IPC_ASK) {
 			enforcer_ask(e, &m);
-		} else {
+		} else if (!enforcer_recall(e, &m)) {
 			enforcer_order(e, &m);
 		}
 	}
@@ -362,6 +362,7 @@ static void on_second(void *arg)
 	struct enforcer *e = arg;
 	static unsigned second;
 
+	enforcer_inventory_second(e);
 	enforcer_policy_second(e);
 	if (second++ % 5 == 0)
 		enforcer_report_roles(e);

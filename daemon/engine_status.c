@@ -186,6 +186,31 @@ static json_t *policy(const struct engine_role *r, uint64_t now)
 	return o;
 }
 
+/* Those that answer or do not; but not one that nobody asked for and that was never there. */
+static json_t *runtimes(const struct engine_role *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->n_runtimes; i++) {
+		const struct body_runtime *t = &r->runtimes[i];
+		json_t *o;
+
+		if (!t->since_ns || (t->absent && !t->workloads)) /* yet to answer; nothing to know of */
+			continue;
+		o = json_object();
+		json_object_set_new(o, "name", json_string(t->name[0] ? t->name : "runtime"));
+		if (t->version[0])
+			json_object_set_new(o, "version", json_string(t->version));
+		json_object_set_new(o, "path", json_string(t->path));
+		json_object_set_new(o, "reached", json_boolean(t->reached));
+		set_time(o, "since", t->since_ns);
+		set_number(o, "workloads", t->workloads);
+		set_number(o, "recalled", t->recalled);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
 static json_t *inventory(const struct engine_role *r)
 {
 	json_t *o = json_object(), *list = json_array();
@@ -194,6 +219,7 @@ static json_t *inventory(const struct engine_role *r)
 	set_number(o, "groups", names_groups(engine_names(r->engine)));
 	set_number(o, "host_addresses", r->n_host);
 	json_object_set_new(o, "settled", json_boolean(r->settled));
+	json_object_set_new(o, "runtimes", runtimes(r));
 	for (size_t i = 0; i < r->n_notices; i++) {
 		json_t *n = json_object();
 
@@ -203,6 +229,16 @@ static json_t *inventory(const struct engine_role *r)
 		json_array_append_new(list, n);
 	}
 	json_object_set_new(o, "notices", list);
+	return o;
+}
+
+static json_t *unnamed_why(const struct engine_stats *s)
+{
+	json_t *o = json_object();
+
+	for (unsigned i = FLOW_UNNAMED_NONE + 1; i < FLOW_UNNAMED_MAX_; i++)
+		if (s->unnamed_why[i])
+			set_number(o, flow_unnamed_name(i), s->unnamed_why[i]);
 	return o;
 }
 
@@ -226,6 +262,7 @@ json_t *engine_status(struct engine_role *r)
 	set_number(engine, "flows", s.flows);
 	set_number(engine, "held", s.held);
 	set_number(engine, "unnamed", s.unnamed);
+	json_object_set_new(engine, "unnamed_why", unnamed_why(&s));
 	set_number(engine, "edges_pending", s.edges_pending);
 	set_number(engine, "commits", s.commits);
 	set_number(engine, "commit_ms_max", s.commit_ns_max / NS_PER_MS);

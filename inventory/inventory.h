@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/flow.h"
 #include "common/workload.h"
 
 /* name_templates and bridges are borrowed until inventory_close. */
@@ -32,6 +33,14 @@ struct inventory_link {
 	struct addr addrs[8]; /* the host's addresses on it */
 };
 
+/* Workloads that stay without a name, and why. */
+struct inventory_unnamed {
+	uint8_t why;             /* enum flow_unnamed */
+	uint64_t from_ns, to_ns; /* UTC: when they may have been there, at the widest */
+	uint8_t n_addrs;         /* 0: not known, so it may be any */
+	struct addr addrs[WORKLOAD_ADDRS_MAX];
+};
+
 struct inventory_events {
 	/* Came, or something about it changed (same id). w->addrs are all it has now, link-local ones left out. */
 	void (*workload_up)(void *arg, const struct workload *w);
@@ -51,6 +60,8 @@ struct inventory_events {
 	void (*host_addrs)(void *arg, const struct addr *addrs, size_t n);
 	/* Something a person should know: runtime reached or lost, permission missing. Once per change. */
 	void (*notice)(void *arg, bool problem, const char *text);
+	/* Somebody came of whom the name will not be known. May be NULL. */
+	void (*unnamed)(void *arg, const struct inventory_unnamed *u);
 	void *arg;
 };
 
@@ -63,6 +74,30 @@ int inventory_fd(const struct inventory *inv);       /* readable: call dispatch 
 int inventory_dispatch(struct inventory *inv);       /* never blocks. 0 or negative errno */
 /* True once every runtime that is there has answered its first list. */
 bool inventory_settled(const struct inventory *inv);
+
+/*
+ * What an earlier run knew: w was alive when weir was last there. To be told of all such workloads before
+ * inventory_recall_apply, which is called once, when inventory_settled: those whose runtime cannot be reached, and whose
+ * address some namespace still has that one of the host's links leads into, are told by workload_up as they were; they end
+ * when that address is seen no more, or when the runtime is back and says so. All others are forgotten. Those without an
+ * address, and those on networks that no link of the host leads to (macvlan, ipvlan), cannot be seen and are not kept.
+ * 0 or -ENOMEM.
+ */
+int inventory_recall(struct inventory *inv, const struct workload *w);
+void inventory_recall_apply(struct inventory *inv);
+
+/* A container runtime, for whoever asks how things are. */
+struct inventory_runtime {
+	char name[16], version[48]; /* "docker", "podman"; empty: it has never answered */
+	char path[108];
+	bool reached;
+	bool absent;        /* there is no socket, and nobody asked for one: no news */
+	uint64_t since_ns;  /* since when it is reached, or is not; 0: not yet known */
+	uint32_t workloads; /* told of as living now */
+	uint32_t recalled;  /* of them as an earlier run knew them, not confirmed by it */
+};
+#define INVENTORY_RUNTIMES_MAX 8
+size_t inventory_runtimes(const struct inventory *inv, struct inventory_runtime *out); /* room for INVENTORY_RUNTIMES_MAX */
 
 /*
  * Within workload_up: since when the addresses that are new in this call have been the workload's (UTC; by the runtime's
