@@ -119,6 +119,51 @@ int body_roles_decode(struct body_role *out, size_t *n, const void *data, size_t
 	return 0;
 }
 
+void body_runtimes_encode(struct buf *b, const struct body_runtime *runtimes, size_t n)
+{
+	wire_put_u8(b, (uint8_t)n);
+	for (size_t i = 0; i < n; i++) {
+		const struct body_runtime *r = &runtimes[i];
+
+		wire_put_str(b, r->name);
+		wire_put_str(b, r->version);
+		wire_put_str(b, r->path);
+		wire_put_u8(b, r->reached);
+		wire_put_u8(b, r->absent);
+		wire_put_u64(b, r->since_ns);
+		wire_put_u32(b, r->workloads);
+		wire_put_u32(b, r->recalled);
+	}
+}
+
+int body_runtimes_decode(struct body_runtime *out, size_t *n, const void *data, size_t len)
+{
+	struct wire_reader r;
+	size_t count;
+
+	wire_reader_init(&r, data, len);
+	count = wire_get_u8(&r);
+	if (!wire_ok(&r) || count > BODY_RUNTIMES_MAX)
+		return -EBADMSG;
+	for (size_t i = 0; i < count; i++) {
+		struct body_runtime runtime;
+
+		wire_get_str(&r, runtime.name, sizeof(runtime.name));
+		wire_get_str(&r, runtime.version, sizeof(runtime.version));
+		wire_get_str(&r, runtime.path, sizeof(runtime.path));
+		runtime.reached = wire_get_u8(&r) != 0;
+		runtime.absent = wire_get_u8(&r) != 0;
+		runtime.since_ns = wire_get_u64(&r);
+		runtime.workloads = wire_get_u32(&r);
+		runtime.recalled = wire_get_u32(&r);
+		if (!wire_ok(&r))
+			return -EBADMSG;
+		out[i] = runtime;
+	}
+	*n = count;
+	return 0;
+}
+
 void body_ask_encode(struct buf *b, const struct body_ask *a)
 {
 	wire_put_u64(b, a->token);

@@ -49,6 +49,17 @@ struct body_role {
 void body_roles_encode(struct buf *b, const struct body_role *roles, size_t n);
 int body_roles_decode(struct body_role *out, size_t *n, const void *data, size_t len); /* out: BODY_ROLES_MAX */
 
+/* A container runtime (inventory_runtime). */
+struct body_runtime {
+	char name[16], version[48], path[108];
+	bool reached, absent;
+	uint64_t since_ns;
+	uint32_t workloads, recalled;
+};
+#define BODY_RUNTIMES_MAX 8
+void body_runtimes_encode(struct buf *b, const struct body_runtime *runtimes, size_t n);
+int body_runtimes_decode(struct body_runtime *out, size_t *n, const void *data, size_t len); /* out: BODY_RUNTIMES_MAX */
+
 /* Of whom there will be no name. */
 void body_unnamed_encode(struct buf *b, const struct inventory_unnamed *u);
 int body_unnamed_decode(struct inventory_unnamed *out, const void *data, size_t len);

@@ -28,6 +28,8 @@
  *   "policy": {"generation":0 when none, "state", "applied", "why", "confirm_by", "confirm_left_s",
  *       "stages":{"observe":1,"dry-run":2,"enforce":0}, "kernel_generation", "refused" (packets since start)}
  *   "inventory": {"workloads", "groups", "host_addresses", "settled":true,
+ *       "runtimes":[{"name", "version", "path", "reached":true, "since", "workloads", "recalled" (of them known from
+ *       an earlier run, not confirmed)}],
  *       "notices":[{"timestamp","problem":true,"text"}]}  newest last
  *   "coverage": {"complete":true, "lost", "gaps"}  since the daemon started
  */

@@ -114,7 +114,7 @@ static void on_engine(void *arg, int fd, uint32_t events)
 			bad_ring(e, &m);
 		} else if (m.type == IPC_ASK) {
 			enforcer_ask(e, &m);
-		} else {
+		} else if (!enforcer_recall(e, &m)) {
 			enforcer_order(e, &m);
 		}
 	}

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/coverage.h"
 #include "common/workload.h"
 #include "daemon/bodies.h"
 #include "daemon/loop.h"
@@ -22,6 +23,7 @@
 #define ENFORCER_LINKS_MAX 256
 #define ENFORCER_NOTICES_MAX 32
 #define ENFORCER_KEEP_ENDED_NS (120 * 1000000000ull) /* for an engine that was not there when it ended */
+#define ENFORCER_KEEP_GAPS_NS (60 * 1000000000ull)   /* for one that dies before it has written them down */
 #define ADOPT_LAPSED UINT32_MAX /* body_apply.confirm_within_s of an adoption: enforcement ran out, leave it so */
 
 struct ring;
@@ -46,6 +48,8 @@ struct enforcer_link {
 	uint32_t tried;    /* bit per worker: asked, no answer yet */
 	bool refused;      /* told about once */
 	uint64_t gap_since_ns[SETTINGS_WORKERS_MAX]; /* 0: none */
+	struct coverage_rec gap_told; /* those of the last minute as one: an engine that dies may not have kept them */
+	uint64_t gap_told_mono_ns;    /* 0: none */
 	uint64_t retry_mono_ns;
 };
 
@@ -69,7 +73,10 @@ struct enforcer {
 
 	struct inventory *inv;
 	struct conntrack *conntrack; /* NULL: not to be had */
+	bool recalled; /* the engine has told what the last run knew */
 	bool settled;
+	struct inventory_runtime runtimes[INVENTORY_RUNTIMES_MAX]; /* as told to the engine last */
+	size_t n_runtimes;
 	struct enforcer_workload *workloads;
 	struct enforcer_soon *soon;
 	struct enforcer_link links[ENFORCER_LINKS_MAX];
@@ -118,6 +125,11 @@ void enforcer_soon(void *arg, const struct workload *w); /* inventory's workload
 void enforcer_soon_came(struct enforcer *e, const struct workload *w); /* after it is one of e->workloads */
 void enforcer_soon_tick(struct enforcer *e);
 void enforcer_soon_close(struct enforcer *e);
+
+/* enforcer_runtimes.c: what is known of container runtimes, and of those that cannot be reached */
+bool enforcer_recall(struct enforcer *e, const struct msg *m); /* IPC_RECALL, IPC_RECALLED; false: another message */
+void enforcer_runtimes_tick(struct enforcer *e);               /* tells the engine what has changed */
+void enforcer_runtimes_tell(struct enforcer *e);               /* all of it, to a fresh engine */
 
 /* enforcer_report.c */
 void enforcer_report_roles(struct enforcer *e);

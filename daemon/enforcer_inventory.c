@@ -65,6 +65,7 @@ static void tell_settled(struct enforcer *e)
 	struct buf b = BUF_INIT;
 
 	wire_put_u64(&b, e->started_ns);
+	wire_put_u8(&b, e->engine.restarts > 0);
 	enforcer_tell(e, IPC_SETTLED, &b);
 	buf_fini(&b);
 }
@@ -185,11 +186,24 @@ static void link_up(void *arg, const struct inventory_link *l)
 		enforcer_bridge_up(e, &known->link);
 }
 
+static void tell_coverage(struct enforcer *e, const struct coverage_rec *c)
+{
+	struct buf b = BUF_INIT;
+
+	coverage_encode(&b, c);
+	enforcer_tell(e, IPC_COVERAGE, &b);
+	buf_fini(&b);
+}
+
+static bool gap_told_lately(const struct enforcer_link *l)
+{
+	return l->gap_told_mono_ns && time_mono_ns() - l->gap_told_mono_ns < ENFORCER_KEEP_GAPS_NS;
+}
+
 /* Nothing was captured there from gap_since_ns until now, by that worker. */
 static void tell_gap(struct enforcer *e, struct enforcer_link *l, unsigned worker)
 {
 	struct coverage_rec c = {0};
-	struct buf b = BUF_INIT;
 
 	if (!l->gap_since_ns[worker])
 		return;
@@ -199,9 +213,12 @@ static void tell_gap(struct enforcer *e, struct enforcer_link *l, unsigned worke
 	memcpy(c.iface_name, l->link.name, sizeof(l->link.name));
 	c.gap = 1;
 	l->gap_since_ns[worker] = 0;
-	coverage_encode(&b, &c);
-	enforcer_tell(e, IPC_COVERAGE, &b);
-	buf_fini(&b);
+	if (gap_told_lately(l))
+		coverage_merge(&l->gap_told, &c);
+	else
+		l->gap_told = c;
+	l->gap_told_mono_ns = time_mono_ns();
+	tell_coverage(e, &c);
 }
 
 /* One that lasts is told of while it does: it may last for ever, and answers must say so meanwhile. */
@@ -387,11 +404,13 @@ void enforcer_inventory_tick(struct enforcer *e)
 {
 	uint64_t now = time_mono_ns();
 
-	if (e->inv && !e->settled && inventory_settled(e->inv)) {
+	if (e->inv && !e->settled && e->recalled && inventory_settled(e->inv)) {
+		inventory_recall_apply(e->inv);
 		e->settled = true;
 		tell_settled(e);
 		enforcer_policy_settled(e);
 	}
+	enforcer_runtimes_tick(e);
 	forget_ended(e);
 	enforcer_soon_tick(e);
 	/* An interface that was down, or not yet there for us, is tried again as long as the inventory has it. */
@@ -413,8 +432,11 @@ void enforcer_replay(struct enforcer *e)
 	struct buf b = BUF_INIT;
 
 	tell_host(e);
-	for (size_t i = 0; i < e->n_links; i++)
+	for (size_t i = 0; i < e->n_links; i++) {
 		tell_link(e, &e->links[i].link);
+		if (gap_told_lately(&e->links[i])) /* twice is no harm: the ledger joins what it has already */
+			tell_coverage(e, &e->links[i].gap_told);
+	}
 	for (const struct enforcer_workload *k = e->workloads; k; k = k->next)
 		tell_workload(e, k);
 	for (size_t i = 0; i < e->n_notices; i++) {
@@ -428,6 +450,7 @@ void enforcer_replay(struct enforcer *e)
 	wire_put_u64(&b, e->nft ? nft_generation(e->nft) : 0);
 	enforcer_tell(e, IPC_KERNEL, &b);
 	buf_fini(&b);
+	enforcer_runtimes_tell(e);
 	if (e->settled)
 		tell_settled(e);
 }

@@ -309,10 +309,12 @@ void engine_verdict(struct engine *e, const struct verdict_rec *v)
 	struct verdict_rec named = *v;
 	const struct addr *const addr[2] = {&v->src, &v->dst};
 
+	if (named.last_ns < named.first_ns) /* the clock was set back meanwhile */
+		named.last_ns = named.first_ns;
 	for (unsigned i = 0; i < 2; i++) {
 		struct names_end end;
 
-		names_find(e->names, addr[i], v->last_ns, &end);
+		names_find(e->names, addr[i], named.last_ns, &end);
 		if (!named.workload[i])
 			named.workload[i] = end.workload;
 		if (!named.group[i][0])

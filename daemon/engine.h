@@ -44,7 +44,7 @@ struct names *engine_names(struct engine *e);
 int engine_flow(struct engine *e, const void *data, size_t len, uint64_t now_ns);
 int engine_attempts(struct engine *e, const void *data, size_t len);
 int engine_coverage(struct engine *e, const struct coverage_rec *c);
-/* A fresh engine of a daemon that is older: what the ledger has since then counts as seen by it. */
+/* A fresh engine of a daemon that is older: what the ledger has since then is the count, with what was told here already. */
 void engine_recall(struct engine *e, uint64_t since_ns);
 void engine_verdict(struct engine *e, const struct verdict_rec *v);
 

@@ -11,6 +11,7 @@
 
 #include "common/timefmt.h"
 #include "common/wire.h"
+#include "store/identity.h"
 
 static void take_workload(struct engine_role *r, const struct msg *m)
 {
@@ -74,24 +75,31 @@ static void take_link_gone(struct engine_role *r, uint32_t ifindex)
 	}
 }
 
-/* Nobody watched between the last sign of life of the daemon before and the start of this one. */
-static void take_settled(struct engine_role *r, uint64_t daemon_started_ns)
+/*
+ * Nobody watched between the last sign of life of the daemon before and the start of this one. And when an engine dies,
+ * what it took from the rings since its last commit (which is that sign of life) dies with it, and flows that waited then
+ * for a name: as good as unwatched.
+ */
+static void take_settled(struct engine_role *r, uint64_t daemon_started_ns, bool again)
 {
-	bool gap = r->last_alive_ns && r->last_alive_ns < daemon_started_ns;
+	uint64_t kept_ns = r->last_alive_ns, until_ns = again ? r->started_ns : daemon_started_ns;
+	bool unwatched = r->last_alive_ns && r->last_alive_ns < daemon_started_ns;
 
+	if (again)
+		kept_ns = kept_ns > r->s.grace_ns ? kept_ns - r->s.grace_ns : daemon_started_ns;
 	r->settled = true;
 	r->daemon_started_ns = daemon_started_ns;
-	engine_settled(r->engine, gap ? r->last_alive_ns : time_now_ns());
-	for (size_t i = 0; gap && i < r->n_links; i++) {
-		struct coverage_rec c = {.start_ns = r->last_alive_ns, .end_ns = daemon_started_ns, .gap = 1,
-					 .iface = r->links[i].ifindex};
+	engine_settled(r->engine, unwatched ? r->last_alive_ns : time_now_ns());
+	if (again)
+		engine_recall(r->engine, daemon_started_ns);
+	for (size_t i = 0; kept_ns && kept_ns < until_ns && i < r->n_links; i++) {
+		struct coverage_rec c = {.start_ns = kept_ns, .end_ns = until_ns, .gap = 1, .iface = r->links[i].ifindex};
 
 		memcpy(c.iface_name, r->links[i].name, sizeof(r->links[i].name));
 		engine_coverage(r->engine, &c);
 	}
 	r->last_alive_ns = 0;
-	if (r->started_ns > daemon_started_ns + NS_PER_S)
-		engine_recall(r->engine, daemon_started_ns);
+	engine_role_commit(r);
 }
 
 static void take_stats(struct engine_role *r, const struct msg *m)
@@ -148,7 +156,7 @@ static void take_number(struct engine_role *r, const struct msg *m)
 	} else if (m->type == IPC_LINK_GONE) {
 		take_link_gone(r, (uint32_t)v);
 	} else if (m->type == IPC_SETTLED) {
-		take_settled(r, v);
+		take_settled(r, v, wire_get_u8(&rd) != 0 && wire_ok(&rd));
 	} else if (m->type == IPC_INVENTORY) {
 		engine_inventory(r->engine, v);
 	} else if (m->type == IPC_EXPIRED) {
@@ -185,6 +193,9 @@ void engine_news(struct engine_role *r, struct msg *m)
 	case IPC_ROLES:
 		body_roles_decode(r->roles, &r->n_roles, m->data, m->len);
 		break;
+	case IPC_RUNTIMES:
+		body_runtimes_decode(r->runtimes, &r->n_runtimes, m->data, m->len);
+		break;
 	case IPC_STATS:
 		take_stats(r, m);
 		break;
@@ -199,7 +210,7 @@ void engine_news(struct engine_role *r, struct msg *m)
 		break;
 	case IPC_COVERAGE:
 		if (coverage_decode(&c, m->data, m->len) == 0)
-			engine_coverage(r->engine, &c);
+			engine_role_coverage(r, &c);
 		break;
 	case IPC_DONE:
 		if (body_done_decode(&d, m->data, m->len) == 0)
@@ -208,4 +219,27 @@ void engine_news(struct engine_role *r, struct msg *m)
 	default:
 		take_number(r, m);
 	}
+}
+
+static int recall(void *arg, const struct workload *w)
+{
+	struct buf b = BUF_INIT;
+
+	if (w->end_ns || w->kind != WORKLOAD_CONTAINER || !w->n_addrs)
+		return 0;
+	workload_encode(&b, w);
+	engine_role_send(arg, IPC_RECALL, &b);
+	buf_fini(&b);
+	return 0;
+}
+
+void engine_role_recall(struct engine_role *r)
+{
+	struct store_txn *t;
+
+	if (store_begin(&t, r->store, false) == 0) {
+		store_workload_walk(t, time_now_ns(), 0, recall, r);
+		store_abort(t);
+	}
+	engine_role_send(r, IPC_RECALLED, NULL);
 }

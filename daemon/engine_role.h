@@ -59,6 +59,8 @@ struct engine_role {
 	struct body_stats stats[SETTINGS_WORKERS_MAX];
 	struct body_link links[ENGINE_LINKS_MAX];
 	size_t n_links, n_host;
+	struct body_runtime runtimes[BODY_RUNTIMES_MAX];
+	size_t n_runtimes;
 	struct {
 		uint64_t when_ns;
 		bool problem;
@@ -71,9 +73,12 @@ struct engine_role {
 void engine_role_send(struct engine_role *r, enum msg_type type, const struct buf *body);
 void engine_role_ring(struct engine_role *r, struct msg *m); /* a worker's ring, with its descriptors */
 void engine_role_ring_end(struct engine_role *r, unsigned worker);
+void engine_role_coverage(struct engine_role *r, const struct coverage_rec *c);
+void engine_role_commit(struct engine_role *r); /* now, and says once that it fails */
 void engine_role_notice(struct engine_role *r, uint64_t when_ns, bool problem, const char *text);
 
-/* engine_news.c: any other message of the parent */
+/* engine_news.c: any other message of the parent; and, first of all, who was alive when weir was last there */
+void engine_role_recall(struct engine_role *r);
 void engine_news(struct engine_role *r, struct msg *m);
 
 /* engine_orders.c */

@@ -186,6 +186,31 @@ static json_t *policy(const struct engine_role *r, uint64_t now)
 	return o;
 }
 
+/* Those that answer or do not; but not one that nobody asked for and that was never there. */
+static json_t *runtimes(const struct engine_role *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->n_runtimes; i++) {
+		const struct body_runtime *t = &r->runtimes[i];
+		json_t *o;
+
+		if (!t->since_ns || (t->absent && !t->workloads)) /* yet to answer; nothing to know of */
+			continue;
+		o = json_object();
+		json_object_set_new(o, "name", json_string(t->name[0] ? t->name : "runtime"));
+		if (t->version[0])
+			json_object_set_new(o, "version", json_string(t->version));
+		json_object_set_new(o, "path", json_string(t->path));
+		json_object_set_new(o, "reached", json_boolean(t->reached));
+		set_time(o, "since", t->since_ns);
+		set_number(o, "workloads", t->workloads);
+		set_number(o, "recalled", t->recalled);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
 static json_t *inventory(const struct engine_role *r)
 {
 	json_t *o = json_object(), *list = json_array();
@@ -194,6 +219,7 @@ static json_t *inventory(const struct engine_role *r)
 	set_number(o, "groups", names_groups(engine_names(r->engine)));
 	set_number(o, "host_addresses", r->n_host);
 	json_object_set_new(o, "settled", json_boolean(r->settled));
+	json_object_set_new(o, "runtimes", runtimes(r));
 	for (size_t i = 0; i < r->n_notices; i++) {
 		json_t *n = json_object();
 

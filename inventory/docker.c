@@ -42,6 +42,8 @@ struct docker {
 	uint64_t last_event_ns;
 	bool reached, listed; /* reached: told as such */
 	bool settled;
+	bool absent;    /* there is no socket */
+	uint64_t since_ns; /* when it was reached, or lost */
 	int told_error; /* the problem told last, 0: none */
 };
 
@@ -84,6 +86,9 @@ static void fail(struct docker *d, int error, long status)
 			tell_problem(d, error, status);
 		d->told_error = what;
 	}
+	if (d->reached || !d->since_ns)
+		d->since_ns = time_now_ns();
+	d->absent = absent;
 	d->reached = d->listed = false;
 	d->settled = true; /* nothing to wait for */
 	retry_later(d);
@@ -98,8 +103,11 @@ static void on_list(void *arg, long status, int error, const char *body, size_t 
 		fail(d, error ? error : -EPROTO, status == 200 ? 0 : status);
 		return;
 	}
+	if (!d->reached)
+		d->since_ns = time_now_ns();
 	d->listed = true;
 	d->reached = true;
+	d->absent = false;
 	d->told_error = 0;
 	d->retry_ms = RETRY_MIN_MS;
 	table_notice(d->table, false, "%s %s at %s: %d running container%s", d->name, d->version, d->path, n,
@@ -272,4 +280,44 @@ int docker_dispatch(struct docker *d)
 bool docker_settled(const struct docker *d)
 {
 	return d->settled;
+}
+
+int docker_recall(struct docker *d, const struct workload *w)
+{
+	if (!d->name[0]) { /* it is taken for what it was */
+		snprintf(d->name, sizeof(d->name), "%s", w->runtime);
+		lives_set_runtime(d->lives, d->name);
+	}
+	return lives_recall(d->lives, w);
+}
+
+void docker_recalled_drop(struct docker *d, bool (*gone)(void *arg, const struct workload *w), void *arg)
+{
+	if (!d->reached)
+		lives_recalled_drop(d->lives, gone, arg);
+}
+
+void docker_on_unknown(struct docker *d, bool (*fn)(void *arg, const struct workload *w), void *arg)
+{
+	lives_on_unknown(d->lives, fn, arg);
+}
+
+bool docker_expected(const struct docker *d)
+{
+	return d->expected;
+}
+
+void docker_state(const struct docker *d, struct inventory_runtime *out)
+{
+	size_t recalled;
+
+	memset(out, 0, sizeof(*out));
+	snprintf(out->name, sizeof(out->name), "%s", d->name);
+	snprintf(out->version, sizeof(out->version), "%s", d->version);
+	snprintf(out->path, sizeof(out->path), "%s", d->path);
+	out->reached = d->reached;
+	out->absent = d->absent;
+	out->since_ns = d->since_ns;
+	out->workloads = (uint32_t)lives_count(d->lives, &recalled);
+	out->recalled = (uint32_t)recalled;
 }

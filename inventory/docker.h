@@ -16,4 +16,11 @@ int docker_dispatch(struct docker *d);
 /* True once it has answered its first list and every question that led to, or is known not to be there. */
 bool docker_settled(const struct docker *d);
 
+/* What an earlier run knew of it, while it cannot be reached: see recall.c and docker_lives.h. */
+int docker_recall(struct docker *d, const struct workload *w);
+void docker_recalled_drop(struct docker *d, bool (*gone)(void *arg, const struct workload *w), void *arg);
+void docker_on_unknown(struct docker *d, bool (*fn)(void *arg, const struct workload *w), void *arg);
+bool docker_expected(const struct docker *d);
+void docker_state(const struct docker *d, struct inventory_runtime *out);
+
 #endif

@@ -162,6 +162,7 @@ void life_down(struct container *c, uint64_t end_ns)
 {
 	table_down(c->lives->table, c->live, end_ns ? end_ns : time_now_ns(), c->exit_code);
 	c->live = 0;
+	c->recalled = false;
 }
 
 void life_reset(struct container *c)
@@ -187,7 +188,7 @@ static void life_up(struct container *c, struct workload *w)
 	w->exit_code = -1;
 	if (table_up(c->lives->table, w, bound) == 0)
 		c->live = w->id;
-	c->unconfirmed = false;
+	c->unconfirmed = c->recalled = false;
 	c->soon = 0; /* the life takes its place */
 	free(c->ev);
 	c->ev = NULL;
@@ -255,6 +256,17 @@ static void apply_inspect(struct container *c, struct inspected *in)
 	}
 }
 
+static void removed_unseen(struct container *c)
+{
+	const struct workload *w = table_find(c->lives->table, c->live);
+
+	if (c->recalled && w && c->lives->unknown && c->lives->unknown(c->lives->unknown_arg, w))
+		c->live = 0; /* another runtime's, told by that one now */
+	else
+		life_down(c, 0);
+	c->recalled = false;
+}
+
 static void inspected(void *arg, long status, int error, const char *body, size_t len)
 {
 	struct container *c = arg;
@@ -275,8 +287,8 @@ static void inspected(void *arg, long status, int error, const char *body, size_
 	}
 	if (good)
 		apply_inspect(c, in);
-	else if (status == 404 && c->live) /* removed unseen */
-		life_down(c, 0);
+	else if (status == 404 && c->live)
+		removed_unseen(c);
 	else if (!c->live)
 		life_up_from_events(c);
 	json_decref(j);

@@ -2,6 +2,7 @@
 /* The lives of one runtime's containers, pieced together from events, lists and inspections. Private to inventory/docker*.c. */
 #ifndef WEIR_INVENTORY_DOCKER_LIVES_H
 #define WEIR_INVENTORY_DOCKER_LIVES_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,14 @@ uint64_t lives_event(struct lives *l, const char *text, size_t len);
 void lives_list_begin(struct lives *l);
 /* The list's reply. Containers on it, or -EINVAL. */
 int lives_list(struct lives *l, const char *text, size_t len);
+/* A life known from an earlier run, told as going on until the runtime or lives_recalled_drop says otherwise. 0 or -ENOMEM. */
+int lives_recall(struct lives *l, const struct workload *w);
+/* Those recalled and not yet confirmed by the runtime end now if gone says so of them. */
+void lives_recalled_drop(struct lives *l, bool (*gone)(void *arg, const struct workload *w), void *arg);
+/* Asked about a recalled life that this runtime does not know: true if it is somebody else's to tell. */
+void lives_on_unknown(struct lives *l, bool (*fn)(void *arg, const struct workload *w), void *arg);
+/* Lives told; of them recalled ones. */
+size_t lives_count(const struct lives *l, size_t *recalled);
 /* Requests in flight were dropped (http_reset). */
 void lives_forget_requests(struct lives *l);
 

@@ -22,6 +22,7 @@ struct container {
 	bool listing;                 /* the list is being asked for its name */
 	unsigned soon;                /* addresses told by workload_soon and not taken back */
 	bool unconfirmed;             /* alive when the list was asked for, and not on it so far */
+	bool recalled;                /* live is what an earlier run knew; the runtime has not confirmed it */
 	struct workload *ev;          /* what events and networks say of a life not yet told; or NULL */
 };
 
@@ -41,6 +42,8 @@ struct lives {
 	bool told_full, told_bad;
 	struct container *bucket[LIVES_BUCKETS];
 	struct network *networks; /* being asked about */
+	bool (*unknown)(void *arg, const struct workload *w); /* lives_on_unknown; NULL: not asked for */
+	void *unknown_arg;
 };
 
 /* The container of that id; made if it is new and valid. NULL: none. */

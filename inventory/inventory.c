@@ -17,9 +17,8 @@
 #include "inventory/docker.h"
 #include "inventory/links.h"
 #include "inventory/netns.h"
+#include "inventory/recall.h"
 #include "inventory/table.h"
-
-#define RUNTIMES_MAX 8
 
 struct inventory {
 	struct inventory_settings settings;
@@ -28,8 +27,9 @@ struct inventory {
 	struct table *table;
 	struct links *links; /* NULL, and netns too: settings.no_kernel */
 	struct netns *netns;
-	struct docker *runtime[RUNTIMES_MAX];
+	struct docker *runtime[INVENTORY_RUNTIMES_MAX];
 	unsigned n_runtimes;
+	struct recall *recall;
 };
 
 static int watch(struct inventory *inv, int fd)
@@ -44,12 +44,13 @@ static int add_runtime(struct inventory *inv, const char *path, bool expected)
 	struct docker *d;
 	int r;
 
-	if (inv->n_runtimes == RUNTIMES_MAX)
+	if (inv->n_runtimes == INVENTORY_RUNTIMES_MAX)
 		return -E2BIG;
 	r = docker_new(&d, path, expected, inv->table);
 	if (r < 0)
 		return r;
 	inv->runtime[inv->n_runtimes++] = d;
+	recall_runtime(inv->recall, d);
 	return watch(inv, docker_fd(d));
 }
 
@@ -110,6 +111,8 @@ int inventory_open(struct inventory **out, const struct inventory_settings *s, c
 		r = inventory_table_new(&inv->table, &inv->ev, inv->settings.name_templates);
 	if (r == 0 && !inv->settings.no_kernel)
 		r = add_kernel(inv);
+	if (r == 0)
+		r = recall_new(&inv->recall, inv->table, inv->links);
 	if (r == 0 && !inv->settings.runtime_sockets)
 		r = add_default_runtimes(inv);
 	for (size_t i = 0; r == 0 && inv->settings.runtime_sockets && inv->settings.runtime_sockets[i]; i++)
@@ -127,6 +130,7 @@ void inventory_close(struct inventory *inv)
 		return;
 	for (unsigned i = 0; i < inv->n_runtimes; i++)
 		docker_free(inv->runtime[i]);
+	recall_free(inv->recall);
 	netns_free(inv->netns);
 	links_free(inv->links);
 	inventory_table_free(inv->table);
@@ -149,6 +153,7 @@ int inventory_dispatch(struct inventory *inv)
 	/* Containers before namespaces: who both know is named by the runtime. */
 	for (unsigned i = 0; r == 0 && i < inv->n_runtimes; i++)
 		r = docker_dispatch(inv->runtime[i]);
+	recall_look(inv->recall);
 	if (r == 0 && inv->netns)
 		r = netns_dispatch(inv->netns);
 	return r;
@@ -165,4 +170,23 @@ bool inventory_settled(const struct inventory *inv)
 uint64_t inventory_bound_ns(const struct inventory *inv)
 {
 	return table_bound_ns(inv->table);
+}
+
+int inventory_recall(struct inventory *inv, const struct workload *w)
+{
+	return recall_add(inv->recall, w);
+}
+
+void inventory_recall_apply(struct inventory *inv)
+{
+	recall_apply(inv->recall);
+}
+
+size_t inventory_runtimes(const struct inventory *inv, struct inventory_runtime *out)
+{
+	for (unsigned i = 0; i < inv->n_runtimes; i++) {
+		docker_state(inv->runtime[i], &out[i]);
+		out[i].absent = out[i].absent && !docker_expected(inv->runtime[i]);
+	}
+	return inv->n_runtimes;
 }

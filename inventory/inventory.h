@@ -76,6 +76,30 @@ int inventory_dispatch(struct inventory *inv);       /* never blocks. 0 or negat
 bool inventory_settled(const struct inventory *inv);
 
 /*
+ * What an earlier run knew: w was alive when weir was last there. To be told of all such workloads before
+ * inventory_recall_apply, which is called once, when inventory_settled: those whose runtime cannot be reached, and whose
+ * address some namespace still has that one of the host's links leads into, are told by workload_up as they were; they end
+ * when that address is seen no more, or when the runtime is back and says so. All others are forgotten. Those without an
+ * address, and those on networks that no link of the host leads to (macvlan, ipvlan), cannot be seen and are not kept.
+ * 0 or -ENOMEM.
+ */
+int inventory_recall(struct inventory *inv, const struct workload *w);
+void inventory_recall_apply(struct inventory *inv);
+
+/* A container runtime, for whoever asks how things are. */
+struct inventory_runtime {
+	char name[16], version[48]; /* "docker", "podman"; empty: it has never answered */
+	char path[108];
+	bool reached;
+	bool absent;        /* there is no socket, and nobody asked for one: no news */
+	uint64_t since_ns;  /* since when it is reached, or is not; 0: not yet known */
+	uint32_t workloads; /* told of as living now */
+	uint32_t recalled;  /* of them as an earlier run knew them, not confirmed by it */
+};
+#define INVENTORY_RUNTIMES_MAX 8
+size_t inventory_runtimes(const struct inventory *inv, struct inventory_runtime *out); /* room for INVENTORY_RUNTIMES_MAX */
+
+/*
  * Within workload_up: since when the addresses that are new in this call have been the workload's (UTC; by the runtime's
  * clock where it says so). For a container this is the moment its network was made, a little before start_ns: its first
  * packets may be older than the time the runtime noted as its start. 0 outside of workload_up.

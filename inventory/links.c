@@ -464,6 +464,13 @@ bool links_reach(const struct links *l, int32_t nsid, bool lately)
 	return false;
 }
 
+void links_each_peer(const struct links *l, void (*fn)(void *arg, int32_t nsid), void *arg)
+{
+	for (const struct link *k = after(l, NULL); k; k = after(l, k))
+		if (k->k.peer_nsid != NSID_NONE)
+			fn(arg, k->k.peer_nsid);
+}
+
 void links_nsid_ended(struct links *l, int32_t nsid)
 {
 	for (struct link *k = after(l, NULL); k; k = after(l, k)) {

@@ -14,6 +14,9 @@ int links_start(struct links *l); /* lists, and tells. 0 or negative errno */
 void links_free(struct links *l);
 int links_fd(const struct links *l);
 int links_dispatch(struct links *l);
+/* Calls fn with the id of the namespace behind each of the host's interfaces that leads into another one; an id comes as
+ * often as interfaces lead there. */
+void links_each_peer(const struct links *l, void (*fn)(void *arg, int32_t nsid), void *arg);
 /* Does any of the host's interfaces lead into the namespace of that id? lately: or did one that went in this round of
  * notices or the one before (ids are used again soon)? */
 bool links_reach(const struct links *l, int32_t nsid, bool lately);

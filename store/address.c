@@ -101,6 +101,10 @@ int store_addr_bind(struct store_txn *t, const struct addr *a, uint64_t workload
 		rc = around(t, a, from_ns, &before, &have_before, &after, &have_after);
 	if (rc)
 		return txn_fail(t, rc);
+	if (have_before && before.workload == workload && before.from_ns == from_ns && before.to_ns && !have_after) {
+		before.to_ns = 0; /* it was given up for gone, and is not */
+		return put(t, &before);
+	}
 	if (have_before && before.workload == workload &&
 	    (before.from_ns == from_ns || before.to_ns == 0 || before.to_ns > from_ns))
 		return 0; /* known */

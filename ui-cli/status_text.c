@@ -138,6 +138,29 @@ static void write_coverage(json_t *status, FILE *out)
 	buf_fini(&b);
 }
 
+/* "docker: not reachable since 02:14, 4 containers as last known" */
+static void write_runtimes(json_t *inv, FILE *out)
+{
+	json_t *list = json_object_get(inv, "runtimes"), *o;
+	char when[UNITS_STRLEN];
+	struct buf b = BUF_INIT;
+	size_t i, told = 0;
+
+	json_array_foreach (list, i, o) {
+		uint64_t n = number_of(o, "workloads");
+
+		if (json_is_true(json_object_get(o, "reached")))
+			continue; /* as it should be; in JSON */
+		buf_clear(&b);
+		buf_printf(&b, "%s at %s: not reachable since %s", text_of(o, "name"), text_of(o, "path"),
+			   moment_of(o, "since", when));
+		if (n)
+			buf_printf(&b, ", %" PRIu64 " container%s as last known", n, n == 1 ? "" : "s");
+		line(out, told++ ? "" : "runtime", TABLE_WARN, b.data);
+	}
+	buf_fini(&b);
+}
+
 /* Ends of flows where workloads are, without a name. A private address elsewhere may well be a machine of the same site. */
 static void write_unnamed(json_t *engine, FILE *out)
 {
@@ -166,6 +189,7 @@ static void write_inventory(json_t *status, FILE *out)
 		   number_of(inv, "groups"),
 		   json_is_false(json_object_get(inv, "settled")) ? "; still asking the runtime" : "");
 	line(out, "inventory", TABLE_PLAIN, b.data);
+	write_runtimes(inv, out);
 	write_unnamed(json_object_get(status, "engine"), out);
 	json_array_foreach (notices, i, notice) {
 		if (!json_is_true(json_object_get(notice, "problem")))

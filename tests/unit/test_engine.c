@@ -478,6 +478,42 @@ static void test_loss(void)
 	bench_fini(&b);
 }
 
+/* The second engine of a daemon, told of a gap that the first has written down, too: it counts what the ledger has, once. */
+static void test_recall(void)
+{
+	struct coverage_rec lost = {.start_ns = T0, .end_ns = T0 + 10 * NS_PER_S, .iface = 2, .iface_name = "br0", .received = 10,
+				    .lost_kernel = 3};
+	const struct coverage_rec gap = {.start_ns = T0 + 20 * NS_PER_S, .end_ns = T0 + 21 * NS_PER_S, .iface = 2,
+					 .iface_name = "br0", .gap = 1};
+	const struct engine_options eo = {.live = true, .grace_ns = 2 * NS_PER_S};
+	struct flow_rec during = flow("10.0.0.2", "10.0.0.3", 40000, 80, T0 + 20 * NS_PER_S);
+	const struct coverage_rec *sums;
+	struct engine_stats s;
+	struct bench b;
+	struct edge *e;
+
+	bench_init(&b, false);
+	CHECK_EQ(engine_coverage(b.engine, &lost), 0);
+	CHECK_EQ(engine_coverage(b.engine, &gap), 0);
+	CHECK_EQ(engine_commit(b.engine), 0);
+	engine_free(b.engine);
+	CHECK_EQ(engine_new(&b.engine, b.store, &eo), 0);
+	up(&b, 11, "a", "10.0.0.2");
+	up(&b, 12, "b", "10.0.0.3");
+	CHECK_EQ(engine_coverage(b.engine, &gap), 0);
+	engine_recall(b.engine, T0);
+	engine_stats(b.engine, &s);
+	CHECK_EQ(s.gaps, 1);
+	CHECK_EQ(s.lost, 3);
+	CHECK_EQ(engine_ifaces(b.engine, &sums), 1);
+	CHECK(sums[0].lost_kernel == 3 && sums[0].received == 10 && sums[0].gap == 1 && strcmp(sums[0].iface_name, "br0") == 0);
+	report(&b, &during, T0);
+	CHECK_EQ(edges_of(&b, &e), 1);
+	CHECK_EQ(e[0].agg.teaching, 0);
+	free(e);
+	bench_fini(&b);
+}
+
 static void test_settled(void)
 {
 	struct addr_interval i;
@@ -518,6 +554,7 @@ int main(void)
 	test_origin();
 	test_origin_views();
 	test_loss();
+	test_recall();
 	test_settled();
 	return tap_done();
 }

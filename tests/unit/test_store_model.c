@@ -336,8 +336,10 @@ static void line_bind(struct line *l, uint64_t workload, uint64_t from)
 	struct addr_interval new = {.workload = workload, .from_ns = from}, next = {.from_ns = UINT64_MAX};
 
 	for (size_t i = 0; i < l->n; i++) {
-		const struct addr_interval *v = &l->v[i];
+		struct addr_interval *v = &l->v[i];
 
+		if (v->workload == workload && v->from_ns == from && i == l->n - 1)
+			v->to_ns = 0;
 		if (v->workload == workload && (covers(v, from) || v->from_ns == from))
 			return;
 		if (v->from_ns > from && v->from_ns < next.from_ns)
