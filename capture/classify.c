@@ -13,8 +13,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <stdio.h>
 
 #include "capture/classify_impl.h"
 
@@ -267,7 +265,7 @@ static void inspect(struct classify *c, struct classify_flow *f, const uint8_t *
 		if (f->syn && v->l4 == IPPROTO_TCP)
 			show_syn(c, f, ip, v, from_client, time_ms);
 		f->syn = false;
-		{bool k0=compat_known(&f->proto); struct timespec t0,t1; clock_gettime(CLOCK_MONOTONIC,&t0); compat_process(&f->proto, c->mod, &f->ndpi, ip, len, time_ms, from_client);clock_gettime(CLOCK_MONOTONIC,&t1); fprintf(stderr,"P %p %d %u %u %d %d %zu %ld\n",(void*)f,f->packets,compat_master(&f->proto),compat_app(&f->proto),k0,v->l4,v->len,(t1.tv_sec-t0.tv_sec)*1000000000+t1.tv_nsec-t0.tv_nsec);}
+		compat_process(&f->proto, c->mod, &f->ndpi, ip, len, time_ms, from_client);
 	}
 	enough = enough_packets(f);
 	if (enough && f->inspected && !compat_known(&f->proto))

@@ -18,7 +18,7 @@ static struct workload web = {.name = "shop-web-1", .image = "nginx:1.25", .proj
 static struct output_end ends[FLOWS][2] = {
 	{{.workload = &web, .group = "shop/web"}, {.group = "world", .name = "www.example.com"}},
 	{{.group = "world"}, {.workload = &web, .group = "shop/web"}},
-	{{.workload = NULL}, {.workload = NULL}},
+	{{.group = NULL}, {.group = NULL}},
 };
 
 static void make_flows(void)
