@@ -87,7 +87,8 @@ static void watch_nft(struct enforcer *e)
 static void on_nft(void *arg, int fd, uint32_t events)
 {
 	struct enforcer *e = arg;
-	const struct nft_events ev = {on_verdict, on_repaired, on_expired, e};
+	const struct nft_events ev = {.verdict = on_verdict, .counter = enforcer_counter, .repaired = on_repaired,
+				      .expired = on_expired, .arg = e};
 	int rc = nft_dispatch(e->nft, time_now_ns(), &ev);
 
 	(void)fd;
@@ -137,14 +138,19 @@ void enforcer_policy_close(struct enforcer *e)
 
 void enforcer_policy_second(struct enforcer *e)
 {
-	const struct nft_events ev = {on_verdict, on_repaired, on_expired, e};
+	const struct nft_events ev = {.verdict = on_verdict, .counter = enforcer_counter, .repaired = on_repaired,
+				      .expired = on_expired, .arg = e};
+	uint64_t now = time_now_ns();
 	int rc;
 
-	if (!e->nft || !nft_generation(e->nft))
+	/* What nobody has heard of is read when somebody does. */
+	if (!e->nft || !nft_generation(e->nft) || !e->counters_known)
 		return;
-	rc = nft_poll_counters(e->nft, time_now_ns(), &ev);
+	rc = nft_poll_counters(e->nft, now, &ev);
 	if (rc)
 		log_debug("reading the kernel's counters failed: %s", strerror(-rc));
+	else
+		tell_u64(e, IPC_COUNTED, now);
 	watch_nft(e);
 }
 
