@@ -82,6 +82,7 @@ struct enforcer {
 	struct enforcer_notice notices[ENFORCER_NOTICES_MAX];
 	size_t n_notices;
 
+	bool members_late; /* the kernel did not take a change of members */
 	bool counters_known; /* this engine has told how the kernel's counters stood last */
 	bool counters_seeded; /* some engine has */
 	struct nft *nft; /* NULL: no CAP_NET_ADMIN, or no nftables */

@@ -45,9 +45,13 @@ uint64_t nft_generation(const struct nft *n);
 int nft_apply(struct nft *n, const struct ruleset *rs, const struct nft_member *members, size_t n_members,
 	      uint32_t confirm_within_s, char *error);
 /* A container came or went: one element in each set it belongs to. Adding an address that another group has moves
- * it; what is so already is no error. */
+ * it; what is so already is no error. If the kernel does not take it (negative errno) and a ruleset was applied, the handle
+ * holds it all the same, and nft_retry makes up for it. */
 int nft_member_add(struct nft *n, const struct nft_member *m, char *error);
 int nft_member_del(struct nft *n, const struct addr *a, char *error);
+/* To be called about once a second: tries again what the kernel did not take, after a pause that grows to half a minute.
+ * 0 when nothing is left to try; -EAGAIN when it is not yet time; else as nft_apply. */
+int nft_retry(struct nft *n, char *error);
 /* What enforces now stays. -ETIME when it has lapsed. */
 int nft_confirm(struct nft *n, char *error);
 /* Removes the table whole; 0 also when there was none. */
