@@ -236,7 +236,7 @@ int nft_apply(struct nft *n, const struct ruleset *rs, const struct nft_member *
 		return -EINVAL;
 	}
 	ruleset_init(&n->rs);
-	n->roles = (struct nft_roles){NULL, 0};
+	n->roles = (struct nft_roles){0};
 	n->members = NULL;
 	rc = copy_ruleset(&n->rs, rs);
 	if (rc == 0)
