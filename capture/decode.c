@@ -90,6 +90,30 @@ static uint8_t sctp_flags(uint8_t chunk)
 	}
 }
 
+/*
+ * No whole transport header: a first fragment of a few bytes (RFC 1858), a capture snapped behind the ports, or a packet
+ * that ends where its header should begin. It went from one host to another and must not go unseen: its ports are
+ * taken where they are, and are 0 where the packet itself has none. Only ports that were not captured are missed.
+ */
+static enum decode_result headless(struct packet *p, size_t cap, size_t len)
+{
+	const uint8_t *h = p->ip + p->l4_off;
+
+	if (proto_is_icmp(p->proto)) {
+		if (cap == 0)
+			return DECODE_MALFORMED;
+		p->icmp_type = h[0];
+		p->icmp_code = cap > 1 ? h[1] : 0;
+	} else if (cap >= 4) {
+		p->port[0] = be16(h);
+		p->port[1] = be16(h + 2);
+	} else if (len >= 4) {
+		return DECODE_MALFORMED;
+	}
+	p->payload_off = p->l4_off;
+	return DECODE_OK;
+}
+
 /* The transport header at off from p->ip; cap bytes of it are captured, len claimed. */
 static enum decode_result transport(struct packet *p, size_t cap, size_t len)
 {
@@ -99,7 +123,7 @@ static enum decode_result transport(struct packet *p, size_t cap, size_t len)
 	switch (p->proto) {
 	case PROTO_TCP:
 		if (cap < 14 || len < 20)
-			return DECODE_MALFORMED;
+			return headless(p, cap, len);
 		p->tcp_flags = h[13];
 		p->tcp_seq = be32(h + 4);
 		head = (size_t)(h[12] >> 4) * 4;
@@ -108,14 +132,14 @@ static enum decode_result transport(struct packet *p, size_t cap, size_t len)
 		break;
 	case PROTO_UDP:
 		if (cap < 8)
-			return DECODE_MALFORMED;
+			return headless(p, cap, len);
 		head = 8;
 		if (be16(h + 4) >= 8 && be16(h + 4) < len)
 			len = be16(h + 4);
 		break;
 	case PROTO_SCTP:
 		if (cap < 12)
-			return DECODE_MALFORMED;
+			return headless(p, cap, len);
 		head = 12;
 		if (cap > 12)
 			p->tcp_flags = sctp_flags(h[12]);
@@ -123,7 +147,7 @@ static enum decode_result transport(struct packet *p, size_t cap, size_t len)
 	case PROTO_ICMP:
 	case PROTO_ICMP6:
 		if (cap < 4)
-			return DECODE_MALFORMED;
+			return headless(p, cap, len);
 		p->icmp_type = h[0];
 		p->icmp_code = h[1];
 		if (cap >= 6 && icmp_has_id(p->proto, h[0]))

@@ -30,7 +30,7 @@ enum link_type {
 enum decode_result {
 	DECODE_OK,
 	DECODE_NOT_IP,    /* ARP, spanning tree, management frames, ...: no IP in it */
-	DECODE_MALFORMED, /* cut short, or contradicts itself */
+	DECODE_MALFORMED, /* cut short before the ports, or contradicts itself */
 };
 
 /* Tunnels to look into; IPIP stands for IPv4 and IPv6 directly inside IP (protocols 4 and 41). */
@@ -53,7 +53,8 @@ enum packet_fragment {
 
 struct packet {
 	struct addr addr[2]; /* sender, receiver */
-	uint16_t port[2];    /* sender's, receiver's; 0 where there are none. Never set for ICMP */
+	uint16_t port[2];    /* sender's, receiver's; 0 where there are none (also when TCP's header is cut short). Never
+			      * set for ICMP */
 	uint8_t proto;
 	uint8_t icmp_type, icmp_code;
 	uint8_t tcp_flags;

@@ -2,7 +2,7 @@
 /*
  * A table of a million flows does not fit any cache, and a processor that waits for memory does nothing else. So a
  * packet, once decoded, waits here for a few others: when it comes in, its part of the index is asked for; half way,
- * its flow; and when it leaves, both are there. The bytes that inspection may want are copied, since the source's
+ * its flow; and when it leaves, both are there. The bytes that inspection may want are copied where the source's
  * buffer will not wait. Order is kept.
  */
 #include "config.h"
@@ -36,7 +36,7 @@ void packet_batch_flush(struct worker *w)
 
 void packet_batch_take(struct worker *w, const struct packet *p, uint32_t wirelen, uint64_t time_ns)
 {
-	bool keep = p->payload_cap && (p->proto == PROTO_TCP || p->proto == PROTO_UDP);
+	bool keep = !w->frames_stay && p->payload_cap && (p->proto == PROTO_TCP || p->proto == PROTO_UDP);
 	struct pending *n;
 
 	if (keep && p->ip_len > PENDING_BYTES)

@@ -19,6 +19,7 @@
 #define ROOM_STEPS 256       /* places looked at for a newcomer */
 #define IDLEST_OF 64         /* established flows compared when one of them must go */
 #define SWEEP_PERIOD_NS NS_PER_S /* the whole table is looked at this often */
+#define SWEEP_PERIOD_FILE_NS (10 * NS_PER_S) /* the same in a file's time, of which minutes pass in a second of ours */
 #define ONE_WAY_STEADY 4     /* packets after which one-way UDP counts as a stream, not as an attempt */
 
 static struct iface *iface_of(struct worker *w, const struct flow *f)
@@ -205,7 +206,7 @@ void report_sweep(struct worker *w, uint32_t max_steps)
 {
 	uint64_t dt = w->now_ns > w->sweep_ns ? w->now_ns - w->sweep_ns : 0, steps;
 	uint8_t epoch = worker_epoch(w);
-	uint64_t period = SWEEP_PERIOD_NS;
+	uint64_t period = w->set.offline ? SWEEP_PERIOD_FILE_NS : SWEEP_PERIOD_NS;
 	bool idle = idle_ends(w);
 
 	if (w->set.write_through_ns && w->set.write_through_ns / 4 < period)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * libpcap behind four functions. Files are read through a buffer large enough that system calls do not matter. Live
- * interfaces use the kernel's memory-mapped ring (TPACKET_V3), whose blocks are handed over when full or after a few
- * milliseconds. Errors become sentences: what failed, where, what to do about it.
+ * libpcap behind four functions. Ordinary capture files are read in blocks (source_pcap.c), the others through libpcap
+ * and a buffer large enough that system calls do not matter. Live interfaces use the kernel's memory-mapped ring
+ * (TPACKET_V3), whose blocks are handed over when full or after a few milliseconds. Errors become sentences: what
+ * failed, where, what to do about it.
  */
 #include "config.h"
 #include "capture/source.h"
@@ -62,6 +63,7 @@ void source_close(struct source *s)
 		return;
 	if (s->pcap)
 		pcap_close(s->pcap);
+	source_pcap_close(s);
 	free(s->buffer);
 	free(s->name);
 	free(s);
@@ -97,41 +99,29 @@ int source_link_check(struct source *s, const char *hint, char *error)
 	return rc;
 }
 
-static FILE *file_open(const char *path, int fd, int *rc, char *error)
+static int file_open(const char *path, char *error)
 {
-	FILE *f;
+	int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC), rc = -errno;
 
-	if (fd < 0)
-		fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		*rc = -errno;
-		snprintf(error, SOURCE_ERROR_STRLEN, "%s: cannot be opened: %s", path, strerror(-*rc));
-		return NULL;
-	}
-	f = fdopen(fd, "rb");
-	if (!f) {
-		*rc = -errno;
-		snprintf(error, SOURCE_ERROR_STRLEN, "%s: cannot be read: %s", path, strerror(-*rc));
-		close(fd);
-	}
-	return f;
+	if (fd >= 0)
+		return fd;
+	snprintf(error, SOURCE_ERROR_STRLEN, "%s: cannot be opened: %s", path, strerror(-rc));
+	return rc;
 }
 
-int source_open_file(struct source **out, const char *path, int fd, char *error)
+/* Through libpcap; takes fd over. */
+static int open_through_pcap(struct source *s, int fd, char *error)
 {
 	char text[PCAP_ERRBUF_SIZE] = "";
-	struct source *s = source_alloc(path);
-	FILE *f;
-	int rc = 0;
+	FILE *f = fdopen(fd, "rb");
 
-	if (!s) {
-		if (fd >= 0)
-			close(fd);
-		return source_no_memory(error, path);
+	if (!f) {
+		int rc = -errno;
+
+		snprintf(error, SOURCE_ERROR_STRLEN, "%s: cannot be read: %s", s->name, strerror(-rc));
+		close(fd);
+		return rc;
 	}
-	f = file_open(path, fd, &rc, error);
-	if (!f)
-		goto out;
 	s->buffer = malloc(FILE_BUFFER);
 	if (s->buffer)
 		setvbuf(f, s->buffer, _IOFBF, FILE_BUFFER);
@@ -139,45 +129,82 @@ int source_open_file(struct source **out, const char *path, int fd, char *error)
 	s->pcap = pcap_fopen_offline_with_tstamp_precision(f, PCAP_TSTAMP_PRECISION_NANO, text);
 	if (!s->pcap) {
 		fclose(f);
-		rc = -EBADMSG;
 		snprintf(error, SOURCE_ERROR_STRLEN,
-			 "%s: is no capture that can be read: %s. weir reads pcap and pcapng, not compressed", path,
+			 "%s: is no capture that can be read: %s. weir reads pcap and pcapng, not compressed", s->name,
 			 text);
-		goto out;
+		return -EBADMSG;
 	}
-	rc = source_link_check(s, "Capture on the interface itself, or convert the file (editcap -T)", error);
-	if (rc)
-		goto out;
+	return source_link_check(s, "Capture on the interface itself, or convert the file (editcap -T)", error);
+}
+
+int source_open_file(struct source **out, const char *path, int fd, char *error)
+{
+	struct source *s = source_alloc(path);
+	int rc;
+
+	if (!s) {
+		if (fd >= 0)
+			close(fd);
+		return source_no_memory(error, path);
+	}
+	if (fd < 0)
+		fd = file_open(path, error);
+	rc = fd < 0 ? fd : source_pcap_open(s, fd);
+	if (fd >= 0 && rc)
+		rc = open_through_pcap(s, fd, error);
+	if (rc) {
+		source_close(s);
+		return rc;
+	}
 	*out = s;
 	return 0;
-out:
-	source_close(s);
-	return rc;
+}
+
+bool source_frames_stay(const struct source *s)
+{
+	return s->blocks != NULL;
+}
+
+void source_hand_out(struct source *s, const uint8_t *data, uint32_t caplen, uint32_t wirelen, uint32_t sec,
+		     uint64_t nsec)
+{
+	/* A file may say anything of a second's parts, also that they are more than a second. */
+	uint64_t time_ns = sec * NS_PER_S + (nsec < NS_PER_S ? nsec : 0);
+
+	if (time_ns < s->since_ns)
+		return;
+	/* A length on the wire below what is there, or of more than any link carries, is nonsense. */
+	if (wirelen < caplen || wirelen > 1u << 24)
+		wirelen = caplen;
+	s->packets++;
+	s->fn(s->arg, data, caplen, wirelen, time_ns);
 }
 
 static void on_packet(u_char *user, const struct pcap_pkthdr *h, const u_char *data)
 {
 	struct source *s = (struct source *)(void *)user;
-	uint32_t wirelen = h->len;
-	/* Asked for nanoseconds: tv_usec holds them. A file may say anything; then so does the time. */
-	uint64_t ns = (uint64_t)(uint32_t)h->ts.tv_sec * NS_PER_S + (uint64_t)h->ts.tv_usec;
+	/* Asked for nanoseconds: tv_usec holds them. */
+	source_hand_out(s, data, h->caplen, h->len, (uint32_t)h->ts.tv_sec, (uint64_t)h->ts.tv_usec);
+}
 
-	if (ns < s->since_ns)
-		return;
-	/* A length on the wire below what is there, or of more than any link carries, is nonsense. */
-	if (wirelen < h->caplen || wirelen > 1u << 24)
-		wirelen = h->caplen;
-	s->packets++;
-	s->fn(s->arg, data, h->caplen, wirelen, ns);
+int source_unreadable(const struct source *s, const char *text, char *error)
+{
+	snprintf(error, SOURCE_ERROR_STRLEN, "%s: unreadable behind packet %llu: %s. What comes before is kept; %s", s->name,
+		 (unsigned long long)s->packets, text,
+		 strstr(text, "of the first interface")
+			 ? "split the file by interface (editcap, tshark -Y frame.interface_id) and read the parts"
+			 : "if the file was cut while it was written or copied, fetch it again");
+	return -EBADMSG;
 }
 
 int source_read(struct source *s, int max, source_packet_fn fn, void *arg, char *error)
 {
-	const char *text;
 	int n;
 
 	s->fn = fn;
 	s->arg = arg;
+	if (s->blocks)
+		return source_pcap_read(s, max, error);
 	n = pcap_dispatch(s->pcap, max, on_packet, (u_char *)(void *)s);
 	if (n > 0)
 		return n;
@@ -185,11 +212,5 @@ int source_read(struct source *s, int max, source_packet_fn fn, void *arg, char 
 		return s->live ? 0 : SOURCE_END;
 	if (s->live)
 		return source_live_end(s, on_packet, error);
-	text = pcap_geterr(s->pcap);
-	snprintf(error, SOURCE_ERROR_STRLEN, "%s: unreadable behind packet %llu: %s. What comes before is kept; %s", s->name,
-		 (unsigned long long)s->packets, text,
-		 strstr(text, "of the first interface")
-			 ? "split the file by interface (editcap, tshark -Y frame.interface_id) and read the parts"
-			 : "if the file was cut while it was written or copied, fetch it again");
-	return -EBADMSG;
+	return source_unreadable(s, pcap_geterr(s->pcap), error);
 }

@@ -4,6 +4,7 @@
  */
 #ifndef WEIR_CAPTURE_SOURCE_H
 #define WEIR_CAPTURE_SOURCE_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,7 +14,7 @@
 
 struct source;
 
-/* One frame; data is borrowed for the call. wirelen is never less than caplen. */
+/* One frame; data is borrowed for the call, or longer: source_frames_stay. wirelen is never less than caplen. */
 typedef void (*source_packet_fn)(void *arg, const uint8_t *data, uint32_t caplen, uint32_t wirelen, uint64_t time_ns);
 
 /*
@@ -43,6 +44,9 @@ int source_fd(const struct source *s); /* to poll; live only, else -1 */
  */
 #define SOURCE_END (-4096)
 int source_read(struct source *s, int max, source_packet_fn fn, void *arg, char *error);
+
+/* Whether the frames handed out by one source_read stay where they are until the next. */
+bool source_frames_stay(const struct source *s);
 
 /* Growth since the last call: frames the kernel took in, dropped for want of room, and the interface itself dropped. */
 void source_loss(struct source *s, uint64_t *received, uint64_t *dropped, uint64_t *interface_dropped);

@@ -60,6 +60,9 @@ static void swap_ends(struct flow *f)
 /* A connectionless conversation: is who speaks first the client? */
 static bool first_is_client(const struct worker *w, const struct packet *p, uint64_t time_ns)
 {
+	/* A header without ports says nothing about who serves whom. */
+	if (p->proto == PROTO_UDP && !p->port[0] && !p->port[1])
+		return false;
 	/* A server's port speaking to a client's: we have come late. */
 	if (p->proto == PROTO_UDP && p->port[0] < PORT_PRIVILEGED && p->port[1] >= PORT_PRIVILEGED)
 		return false;

@@ -19,9 +19,9 @@
 #define TABLE_SIZE_DEFAULT (1u << 20) /* over all workers */
 #define DPI_FLOWS_DEFAULT 65536u      /* over all workers */
 #define ATTEMPTS_RECORDS 32768u
-#define READ_BATCH 64
+#define READ_BATCH 512
 #define LIVE_BATCH 4096
-#define SWEEP_STEPS_BATCH 512         /* places looked at between two batches of a file */
+#define SWEEP_STEPS_BATCH 4096        /* places looked at between two batches of a file */
 
 void worker_settings_default(struct worker_settings *s, bool offline)
 {
@@ -247,6 +247,7 @@ int worker_read_file(struct worker *w, const char *path, int fd, unsigned file_n
 	if (rc)
 		return rc;
 	w->current->source = s;
+	w->frames_stay = source_frames_stay(s);
 	do {
 		rc = source_read(s, READ_BATCH, on_frame, w, error);
 		packet_batch_flush(w);
@@ -317,6 +318,7 @@ static int iface_drain(struct worker *w, struct iface *i, char *error)
 	int n;
 
 	w->current = i;
+	w->frames_stay = source_frames_stay(i->source);
 	n = source_read(i->source, LIVE_BATCH, on_frame, w, error);
 	packet_batch_flush(w);
 	return n;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the files of the worker share: worker.c (sources and life), batch.c (a short queue before), track.c (what a
- * packet means for its flow), inspect.c
- * (when nDPI looks), report.c (records out, expiry, eviction, coverage). For nobody else.
+ * What the files of the worker share: worker.c (sources and life), packet_batch.c (a short queue before),
+ * track.c (what a packet means for its flow), inspect.c (when nDPI looks), report.c (records out, expiry, eviction,
+ * coverage). For nobody else.
  */
 #ifndef WEIR_CAPTURE_WORKER_PRIVATE_H
 #define WEIR_CAPTURE_WORKER_PRIVATE_H
@@ -78,6 +78,7 @@ struct worker {
 	struct buf attrs;         /* scratch for a record's attributes */
 	struct worker_stats stats;
 	struct iface *current;    /* whose packets are being read */
+	bool frames_stay;         /* they lie where they are until packet_batch_flush */
 	unsigned pending_first, n_pending;
 	struct pending pending[PENDING_MAX];
 };

@@ -25,7 +25,7 @@ struct coverage_rec {
 	uint64_t folded;           /* unanswered attempts folded instead of recorded one by one */
 	uint64_t not_ip;           /* frames that carry no IP (ARP, STP, ...): counted, not kept */
 	uint64_t malformed;        /* packets that are cut or contradict themselves */
-	uint8_t gap;               /* 1: capture was not attached for part of the interval */
+	uint8_t gap;               /* 1: not watched for part of the interval, or what was seen then was not kept */
 };
 
 bool coverage_complete(const struct coverage_rec *c); /* nothing lost, no gap */

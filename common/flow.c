@@ -77,6 +77,29 @@ const char *flow_confidence_name(unsigned v)
 	return NAME(names, v);
 }
 
+const char *flow_unnamed_name(unsigned v)
+{
+	static const char *const names[] = {NULL, "never-announced", "gone-before-lookup", "lookup-failed", "notices-missed",
+					    "inventory-silent", "private-address"};
+
+	return NAME(names, v);
+}
+
+const char *flow_unnamed_text(unsigned v)
+{
+	static const char *const texts[] = {
+		NULL,
+		"neither the kernel nor a container runtime told of a workload with this address",
+		"a workload had this address, and was gone before it could be asked for its name",
+		"a workload came at that time, and looking it up failed",
+		"notices of the kernel or of the runtime were lost at that time",
+		"the inventory had not got as far when the flow was stored",
+		"a private address in no network of a bridge that is watched: a machine elsewhere, or a workload of such a "
+		"bridge that nobody told of"};
+
+	return NAME(texts, v);
+}
+
 bool flow_attr_add(struct buf *b, enum flow_attr type, const void *data, size_t len)
 {
 	if (len == 0 || len > 0xffff || b->len + 3 + len > FLOW_ATTRS_MAX)
@@ -152,6 +175,16 @@ void flow_encode(struct buf *b, const struct flow_rec *f)
 		wire_put_u16(b, f->nat_port);
 	}
 	wire_put_bytes(b, f->attrs, f->attrs_len);
+	/* Behind all else and only where it says something: readers of before this field see the records they know. */
+	if (f->unnamed[0] || f->unnamed[1])
+		wire_put_u8(b, (uint8_t)(f->unnamed[0] << 4 | f->unnamed[1]));
+}
+
+static bool enums_known(const struct flow_rec *f)
+{
+	return f->direction <= FLOW_DIR_LISTENER && f->state <= FLOW_STATE_MID && f->reason <= FLOW_REASON_EOF &&
+	       f->tunnel < FLOW_TUNNEL_MAX_ && f->confidence <= FLOW_CONF_OTHER && f->unnamed[0] < FLOW_UNNAMED_MAX_ &&
+	       f->unnamed[1] < FLOW_UNNAMED_MAX_;
 }
 
 int flow_decode(struct flow_rec *out, const void *data, size_t len)
@@ -206,8 +239,10 @@ int flow_decode(struct flow_rec *out, const void *data, size_t len)
 		f.nat_port = wire_get_u16(&r);
 	}
 	f.attrs = wire_get_bytes(&r, &n);
-	if (!wire_ok(&r) || n > FLOW_ATTRS_MAX || f.direction > FLOW_DIR_LISTENER || f.state > FLOW_STATE_MID ||
-	    f.reason > FLOW_REASON_EOF || f.tunnel >= FLOW_TUNNEL_MAX_ || f.confidence > FLOW_CONF_OTHER)
+	v = wire_ok(&r) && wire_left(&r) ? wire_get_u8(&r) : 0;
+	f.unnamed[0] = v >> 4;
+	f.unnamed[1] = v & 15;
+	if (!wire_ok(&r) || n > FLOW_ATTRS_MAX || !enums_known(&f))
 		return -EBADMSG;
 	f.attrs_len = (uint16_t)n;
 	if (n == 0)

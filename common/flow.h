@@ -59,6 +59,18 @@ enum flow_tunnel {
 	FLOW_TUNNEL_MAX_
 };
 
+/* Why an end that lies where workloads are has no name. Set by the engine of a running daemon. */
+enum flow_unnamed {
+	FLOW_UNNAMED_NONE,    /* it has one, or it is the host or an address of the world */
+	FLOW_UNNAMED_NEVER,   /* neither the kernel nor a runtime told of a workload with this address */
+	FLOW_UNNAMED_GONE,    /* a workload had it, and was gone before it could be asked for its name */
+	FLOW_UNNAMED_FAILED,  /* a workload came then, and looking it up failed */
+	FLOW_UNNAMED_MISSED,  /* the kernel's or the runtime's notices of that time were lost */
+	FLOW_UNNAMED_SILENT,  /* the inventory had not got as far when the record was written */
+	FLOW_UNNAMED_PRIVATE, /* a private address in no network of a bridge that is watched */
+	FLOW_UNNAMED_MAX_
+};
+
 /* How nDPI knew (its own names by flow_confidence_name; nDPI 4.2 ndpi_confidence_t, mapped in capture/classify). */
 enum flow_confidence {
 	FLOW_CONF_UNKNOWN,
@@ -123,6 +135,7 @@ struct flow_rec {
 	struct addr nat_addr;  /* the server's address before DNAT, addr_any for none */
 	uint16_t nat_port;
 	uint8_t verdict;       /* enum verdict_kind of common/verdict.h; 0 none */
+	uint8_t unnamed[2];    /* enum flow_unnamed */
 	const uint8_t *attrs;  /* borrowed from whoever filled the record; NULL when attrs_len is 0 */
 	uint16_t attrs_len;
 };
@@ -138,6 +151,11 @@ const char *flow_state_name(unsigned v);     /* "new", "established", "closed", 
 const char *flow_reason_name(unsigned v);    /* "active", "closed", "idle", "cut", "evicted", "eof" */
 const char *flow_tunnel_name(unsigned v);    /* "vxlan", "geneve", "gre", "ipip", "gtp", "capwap", "tzsp"; NULL for none */
 const char *flow_confidence_name(unsigned v); /* nDPI's: "DPI", "Match by port", ... */
+
+/* "never-announced", "gone-before-lookup", "lookup-failed", "notices-missed", "inventory-silent", "private-address";
+ * NULL for none. */
+const char *flow_unnamed_name(unsigned v);
+const char *flow_unnamed_text(unsigned v); /* the same for people: the rest of a sentence "it has no name: ..." */
 
 /* Appends one attribute; false (and nothing added) when it does not fit FLOW_ATTRS_MAX or is empty. */
 bool flow_attr_add(struct buf *b, enum flow_attr type, const void *data, size_t len);

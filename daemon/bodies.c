@@ -226,6 +226,36 @@ int body_origin_decode(struct body_origin *out, const void *data, size_t len)
 	return 0;
 }
 
+void body_unnamed_encode(struct buf *b, const struct inventory_unnamed *u)
+{
+	wire_put_u8(b, u->why);
+	wire_put_u64(b, u->from_ns);
+	wire_put_u64(b, u->to_ns);
+	wire_put_u8(b, u->n_addrs);
+	for (unsigned i = 0; i < u->n_addrs; i++)
+		wire_put_addr(b, &u->addrs[i]);
+}
+
+int body_unnamed_decode(struct inventory_unnamed *out, const void *data, size_t len)
+{
+	struct inventory_unnamed u = {0};
+	struct wire_reader r;
+
+	wire_reader_init(&r, data, len);
+	u.why = wire_get_u8(&r);
+	u.from_ns = wire_get_u64(&r);
+	u.to_ns = wire_get_u64(&r);
+	u.n_addrs = wire_get_u8(&r);
+	if (u.why >= FLOW_UNNAMED_MAX_ || u.n_addrs > WORKLOAD_ADDRS_MAX)
+		return -EBADMSG;
+	for (unsigned i = 0; i < u.n_addrs; i++)
+		u.addrs[i] = wire_get_addr(&r);
+	if (!wire_ok(&r))
+		return -EBADMSG;
+	*out = u;
+	return 0;
+}
+
 static void selector_encode(struct buf *b, const struct policy_selector *s)
 {
 	wire_put_str(b, s->project);

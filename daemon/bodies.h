@@ -12,6 +12,7 @@
 #include "common/addr.h"
 #include "common/buf.h"
 #include "common/rule.h"
+#include "inventory/inventory.h"
 #include "segment/policy.h"
 
 /* An interface to capture on. */
@@ -58,6 +59,10 @@ struct body_runtime {
 #define BODY_RUNTIMES_MAX 8
 void body_runtimes_encode(struct buf *b, const struct body_runtime *runtimes, size_t n);
 int body_runtimes_decode(struct body_runtime *out, size_t *n, const void *data, size_t len); /* out: BODY_RUNTIMES_MAX */
+
+/* Of whom there will be no name. */
+void body_unnamed_encode(struct buf *b, const struct inventory_unnamed *u);
+int body_unnamed_decode(struct inventory_unnamed *out, const void *data, size_t len);
 
 /* A question about a conversation, and what conntrack knows of it (engine_origin). */
 struct body_ask {

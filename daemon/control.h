@@ -22,7 +22,7 @@
  *   "interfaces": [{"name", "ifindex", "attached":true, "received", "lost_kernel", "lost_interface", "lost_ring",
  *       "lost_store", "evicted", "folded", "not_ip", "malformed", "complete":true}]  since the daemon started
  *   "capture": {"packets", "bytes", "flows_live", "table_size", "dpi_live"}
- *   "engine": {"flows", "held", "unnamed", "edges_pending", "commits", "commit_ms_max"}
+ *   "engine": {"flows", "held", "unnamed", "unnamed_why": {WHY: ends}, "edges_pending", "commits", "commit_ms_max"}
  *   "store": {"bytes_used", "bytes_file", "size_budget", "flows", "attempts", "workloads", "edges", "verdicts",
  *       "oldest_flow", "newest_flow"}
  *   "policy": {"generation":0 when none, "state", "applied", "why", "confirm_by", "confirm_left_s",

@@ -2,7 +2,7 @@
 /*
  * The control socket: see control_server.h. The file's mode decides who may connect; the kernel's word on the peer
  * (SO_PEERCRED, SO_PEERGROUPS) is checked again and recorded with the order. One order a client at a time: its next
- * line is read when the answer is out.
+ * line is looked at when the answer is out, also when it came in together with this one.
  */
 #include "config.h"
 #include "daemon/control_server.h"
@@ -32,6 +32,7 @@ struct client {
 	int fd;
 	uid_t uid;
 	bool waits; /* an order of it is being carried out */
+	size_t lines; /* whole ones in in */
 	uint64_t moved_mono_ns;
 	struct buf in, out;
 	size_t out_sent;
@@ -56,12 +57,14 @@ static void drop(struct control *c, struct client *k)
 
 static void watch(struct control *c, struct client *k)
 {
+	bool answering = k->out.len > k->out_sent;
 	uint32_t events = 0;
 
-	if (!k->waits && k->out.len == k->out_sent)
-		events |= EPOLLIN;
-	if (k->out.len > k->out_sent)
+	/* A line that is here already brings no event of its own: being able to write is one. */
+	if (answering || (!k->waits && k->lines))
 		events |= EPOLLOUT;
+	else if (!k->waits)
+		events |= EPOLLIN;
 	loop_io_set(c->loop, k->fd, events);
 }
 
@@ -78,23 +81,15 @@ static size_t memory(const struct control *c)
 /* Takes a whole line out of what came in and hands it on. */
 static void take_line(struct control *c, struct client *k)
 {
-	const char *end = k->in.len ? memchr(k->in.data, '\n', k->in.len) : NULL;
+	const char *end = memchr(k->in.data, '\n', k->in.len);
+	size_t used = (size_t)(end - k->in.data) + 1;
 	json_error_t error;
 	json_t *order;
-	size_t used;
 
-	if (!end) {
-		if (k->in.len >= CONTROL_MESSAGE_MAX) {
-			buf_clear(&k->in);
-			k->waits = true;
-			control_refuse(c, k->id, "an order may be %u bytes long at most", CONTROL_MESSAGE_MAX);
-		}
-		return;
-	}
-	used = (size_t)(end - k->in.data) + 1;
 	order = json_loadb(k->in.data, used - 1, JSON_REJECT_DUPLICATES, &error);
 	memmove(k->in.data, k->in.data + used, k->in.len - used);
 	k->in.len -= used;
+	k->lines--;
 	if (k->in.len == 0)
 		buf_fini(&k->in); /* a policy may have been large */
 	k->waits = true;
@@ -127,7 +122,15 @@ static void read_client(struct control *c, struct client *k)
 		drop(c, k);
 		return;
 	}
-	take_line(c, k);
+	for (ssize_t i = 0; i < n; i++)
+		k->lines += data[i] == '\n';
+	if (k->lines) {
+		take_line(c, k);
+	} else if (k->in.len >= CONTROL_MESSAGE_MAX) {
+		buf_clear(&k->in);
+		k->waits = true;
+		control_refuse(c, k->id, "an order may be %u bytes long at most", CONTROL_MESSAGE_MAX);
+	}
 }
 
 static void write_client(struct control *c, struct client *k)
@@ -166,7 +169,9 @@ static void on_client(void *arg, int fd, uint32_t events)
 			continue;
 		if (events & EPOLLOUT)
 			write_client(c, k);
-		if (k->id == id && events & EPOLLIN)
+		if (k->id == id && !k->waits && k->lines && k->out.len == k->out_sent)
+			take_line(c, k);
+		else if (k->id == id && events & EPOLLIN)
 			read_client(c, k);
 		else if (k->id == id && events & (EPOLLHUP | EPOLLERR))
 			drop(c, k);

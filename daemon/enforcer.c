@@ -363,6 +363,7 @@ static void on_second(void *arg)
 	struct enforcer *e = arg;
 	static unsigned second;
 
+	enforcer_inventory_second(e);
 	enforcer_policy_second(e);
 	if (second++ % 5 == 0)
 		enforcer_report_roles(e);

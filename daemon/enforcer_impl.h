@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/coverage.h"
 #include "common/workload.h"
 #include "daemon/bodies.h"
 #include "daemon/loop.h"
@@ -22,6 +23,7 @@
 #define ENFORCER_LINKS_MAX 256
 #define ENFORCER_NOTICES_MAX 32
 #define ENFORCER_KEEP_ENDED_NS (120 * 1000000000ull) /* for an engine that was not there when it ended */
+#define ENFORCER_KEEP_GAPS_NS (60 * 1000000000ull)   /* for one that dies before it has written them down */
 #define ADOPT_LAPSED UINT32_MAX /* body_apply.confirm_within_s of an adoption: enforcement ran out, leave it so */
 
 struct ring;
@@ -46,6 +48,8 @@ struct enforcer_link {
 	uint32_t tried;    /* bit per worker: asked, no answer yet */
 	bool refused;      /* told about once */
 	uint64_t gap_since_ns[SETTINGS_WORKERS_MAX]; /* 0: none */
+	struct coverage_rec gap_told; /* those of the last minute as one: an engine that dies may not have kept them */
+	uint64_t gap_told_mono_ns;    /* 0: none */
 	uint64_t retry_mono_ns;
 };
 
@@ -101,6 +105,7 @@ void enforcer_notice(struct enforcer *e, bool problem, const char *fmt, ...) __a
 /* enforcer_inventory.c */
 int enforcer_inventory_open(struct enforcer *e);
 void enforcer_inventory_close(struct enforcer *e);
+void enforcer_inventory_second(struct enforcer *e);
 void enforcer_inventory_tick(struct enforcer *e);   /* about ten times a second: settled?, links to try again */
 void enforcer_replay(struct enforcer *e);           /* all that is known, for a fresh engine */
 void enforcer_ask(struct enforcer *e, const struct msg *m); /* of a conversation's origin */

@@ -65,6 +65,7 @@ static void tell_settled(struct enforcer *e)
 	struct buf b = BUF_INIT;
 
 	wire_put_u64(&b, e->started_ns);
+	wire_put_u8(&b, e->engine.restarts > 0);
 	enforcer_tell(e, IPC_SETTLED, &b);
 	buf_fini(&b);
 }
@@ -185,11 +186,24 @@ static void link_up(void *arg, const struct inventory_link *l)
 		enforcer_bridge_up(e, &known->link);
 }
 
+static void tell_coverage(struct enforcer *e, const struct coverage_rec *c)
+{
+	struct buf b = BUF_INIT;
+
+	coverage_encode(&b, c);
+	enforcer_tell(e, IPC_COVERAGE, &b);
+	buf_fini(&b);
+}
+
+static bool gap_told_lately(const struct enforcer_link *l)
+{
+	return l->gap_told_mono_ns && time_mono_ns() - l->gap_told_mono_ns < ENFORCER_KEEP_GAPS_NS;
+}
+
 /* Nothing was captured there from gap_since_ns until now, by that worker. */
 static void tell_gap(struct enforcer *e, struct enforcer_link *l, unsigned worker)
 {
 	struct coverage_rec c = {0};
-	struct buf b = BUF_INIT;
 
 	if (!l->gap_since_ns[worker])
 		return;
@@ -199,9 +213,12 @@ static void tell_gap(struct enforcer *e, struct enforcer_link *l, unsigned worke
 	memcpy(c.iface_name, l->link.name, sizeof(l->link.name));
 	c.gap = 1;
 	l->gap_since_ns[worker] = 0;
-	coverage_encode(&b, &c);
-	enforcer_tell(e, IPC_COVERAGE, &b);
-	buf_fini(&b);
+	if (gap_told_lately(l))
+		coverage_merge(&l->gap_told, &c);
+	else
+		l->gap_told = c;
+	l->gap_told_mono_ns = time_mono_ns();
+	tell_coverage(e, &c);
 }
 
 /* One that lasts is told of while it does: it may last for ever, and answers must say so meanwhile. */
@@ -258,15 +275,43 @@ static void notice(void *arg, bool problem, const char *text)
 	enforcer_notice(arg, problem, "%s", text);
 }
 
-static void on_inventory(void *arg, int fd, uint32_t events)
+static void unnamed(void *arg, const struct inventory_unnamed *u)
 {
 	struct enforcer *e = arg;
+	struct buf b = BUF_INIT;
+
+	body_unnamed_encode(&b, u);
+	enforcer_tell(e, IPC_UNNAMED, &b);
+	buf_fini(&b);
+}
+
+static void dispatch(struct enforcer *e)
+{
 	int rc = inventory_dispatch(e->inv);
 
-	(void)fd;
-	(void)events;
 	if (rc)
 		log_err("following the host's changes failed: %s", strerror(-rc));
+}
+
+/* What the inventory has not told of by now, it does not know: flows wait for that word. */
+void enforcer_inventory_second(struct enforcer *e)
+{
+	uint64_t now = time_now_ns();
+	struct buf b = BUF_INIT;
+
+	if (!e->inv)
+		return;
+	dispatch(e);
+	wire_put_u64(&b, now);
+	enforcer_tell(e, IPC_INVENTORY, &b);
+	buf_fini(&b);
+}
+
+static void on_inventory(void *arg, int fd, uint32_t events)
+{
+	(void)fd;
+	(void)events;
+	dispatch(arg);
 }
 
 static void on_conntrack(void *arg, int fd, uint32_t events)
@@ -321,7 +366,8 @@ int enforcer_inventory_open(struct enforcer *e)
 	const struct settings *s = e->s;
 	const char *sockets[SETTINGS_TEXTS_MAX + 1] = {NULL};
 	struct inventory_settings is = {0};
-	const struct inventory_events ev = {workload_up, workload_down, enforcer_soon, link_up, link_down, host_addrs, notice, e};
+	const struct inventory_events ev = {workload_up, workload_down, enforcer_soon, link_up, link_down, host_addrs, notice,
+					  unnamed, e};
 	int rc;
 
 	for (size_t i = 0; s->runtimes[i]; i++)
@@ -386,8 +432,11 @@ void enforcer_replay(struct enforcer *e)
 	struct buf b = BUF_INIT;
 
 	tell_host(e);
-	for (size_t i = 0; i < e->n_links; i++)
+	for (size_t i = 0; i < e->n_links; i++) {
 		tell_link(e, &e->links[i].link);
+		if (gap_told_lately(&e->links[i])) /* twice is no harm: the ledger joins what it has already */
+			tell_coverage(e, &e->links[i].gap_told);
+	}
 	for (const struct enforcer_workload *k = e->workloads; k; k = k->next)
 		tell_workload(e, k);
 	for (size_t i = 0; i < e->n_notices; i++) {

@@ -53,6 +53,7 @@ void engine_free(struct engine *e)
 		ruleset_fini(e->ruleset);
 	free(e->ruleset);
 	free(e->answers);
+	free(e->unnamed);
 	free(e);
 }
 
@@ -203,8 +204,12 @@ void engine_write(struct engine *e, struct flow_rec *f, const struct names_end f
 		f->end_ns = f->start_ns;
 	if (!follow_up(e, f, end, &last, &again))
 		return;
-	f->workload[0] = end[0].workload;
-	f->workload[1] = end[1].workload;
+	for (unsigned i = 0; i < 2; i++) {
+		f->workload[i] = end[i].workload;
+		f->unnamed[i] = FLOW_UNNAMED_NONE;
+		if (end[i].late && e->o.live)
+			f->unnamed[i] = unnamed_why(e, f, i, &end[i]);
+	}
 	f->verdict = verdict_of(e, f, end);
 	if (again && f->verdict == VERDICT_NONE)
 		f->verdict = last.verdict;
@@ -215,6 +220,8 @@ void engine_write(struct engine *e, struct flow_rec *f, const struct names_end f
 	if (!again) {
 		e->stats.flows++;
 		e->stats.unnamed += end[0].late + end[1].late;
+		e->stats.unnamed_why[f->unnamed[0]]++;
+		e->stats.unnamed_why[f->unnamed[1]]++;
 	}
 	learn_answers(e, f);
 	if (engine_txn(e))
@@ -302,10 +309,12 @@ void engine_verdict(struct engine *e, const struct verdict_rec *v)
 	struct verdict_rec named = *v;
 	const struct addr *const addr[2] = {&v->src, &v->dst};
 
+	if (named.last_ns < named.first_ns) /* the clock was set back meanwhile */
+		named.last_ns = named.first_ns;
 	for (unsigned i = 0; i < 2; i++) {
 		struct names_end end;
 
-		names_find(e->names, addr[i], v->last_ns, &end);
+		names_find(e->names, addr[i], named.last_ns, &end);
 		if (!named.workload[i])
 			named.workload[i] = end.workload;
 		if (!named.group[i][0])

@@ -17,6 +17,7 @@
 #include "common/verdict.h"
 #include "common/workload.h"
 #include "daemon/names.h"
+#include "inventory/inventory.h"
 #include "segment/policy.h"
 #include "store/db.h"
 
@@ -43,12 +44,16 @@ struct names *engine_names(struct engine *e);
 int engine_flow(struct engine *e, const void *data, size_t len, uint64_t now_ns);
 int engine_attempts(struct engine *e, const void *data, size_t len);
 int engine_coverage(struct engine *e, const struct coverage_rec *c);
-/* A fresh engine of a daemon that is older: what the ledger has since then counts as seen by it. */
+/* A fresh engine of a daemon that is older: what the ledger has since then is the count, with what was told here already. */
 void engine_recall(struct engine *e, uint64_t since_ns);
 void engine_verdict(struct engine *e, const struct verdict_rec *v);
 
 /* Inventory. bound_ns: since when it has had the addresses that are new in this call; 0: since its start. */
 void engine_workload(struct engine *e, const struct workload *w, bool ended, uint64_t bound_ns);
+/* Of whom there will be no name: the reason goes into the records of such flows. */
+void engine_unnamed(struct engine *e, const struct inventory_unnamed *u);
+/* The inventory has told of all that had happened by then. Once that was said, flows without a name wait for it. */
+void engine_inventory(struct engine *e, uint64_t at_ns);
 /* The host's own addresses, whole list: for the flows to come, and in the store for whoever reads them. */
 void engine_host(struct engine *e, const struct addr *addrs, size_t n, uint64_t now_ns);
 /* The inventory has told of everything: workloads that the store still has as living and nobody told of ended while
@@ -90,6 +95,7 @@ void engine_edges(const struct engine *e, void (*fn)(void *arg, const struct edg
 struct engine_stats {
 	uint64_t flows, attempts, bad_records, unnamed, asked, joined, commits, commit_ns_max, lost_store, gaps, lost;
 	uint64_t newest_ns; /* last packet told of */
+	uint64_t unnamed_why[FLOW_UNNAMED_MAX_]; /* of unnamed, which are ends of flows */
 	size_t held, edges_pending;
 	int last_error; /* of a commit that failed; 0: the last one went well */
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Flows that wait: for the name of an end (the runtime tells of a container a moment after its first packet), or for
- * the kernel's word on who began. They wait a fixed time, in the order they came, so that one queue serves; when it
- * is full, the oldest waits no longer. A record waits as the bytes it came in, which are small.
+ * the kernel's word on who began. They wait a fixed time, and on while the inventory has not read what happened
+ * until then, in the order they came, so that one queue serves; when it is full, the oldest waits no longer. A record
+ * waits as the bytes it came in, which are small.
  */
 #include "config.h"
 #include "daemon/engine.h"
@@ -11,10 +12,14 @@
 #include <string.h>
 
 #include "common/proto.h"
+#include "common/timefmt.h"
 #include "daemon/engine_impl.h"
 #include "store/flows.h"
 
 #define HELD_MAX 65536u
+/* How much longer than its time a flow waits for an inventory that does not get on: a machine under such load that it
+ * falls behind by seconds is where short lives would lose their names. */
+#define SILENT_NS (8 * NS_PER_S)
 #define ASKS_MAX 5000u   /* questions to conntrack between two releases (about a second) */
 #define ASKS_CHEAP 1000u /* of which for flows that most likely have nothing to tell */
 
@@ -114,10 +119,16 @@ void hold_free(struct engine *e)
 	memset(e->by_token, 0, sizeof(e->by_token));
 }
 
+/* Whether the inventory has got as far as when this flow came, or will not be waited for any longer. */
+static bool inventory_past(const struct engine *e, const struct held *h, uint64_t now_ns)
+{
+	return !e->inventory_ns || e->inventory_ns + e->o.grace_ns >= h->due_ns || now_ns >= h->due_ns + SILENT_NS;
+}
+
 void engine_release(struct engine *e, uint64_t now_ns, bool everything)
 {
 	e->asks = 0;
-	while (e->held && (everything || e->held->due_ns <= now_ns))
+	while (e->held && (everything || (e->held->due_ns <= now_ns && inventory_past(e, e->held, now_ns))))
 		release_first(e);
 }
 

@@ -34,6 +34,8 @@ struct answer {
 	char name[64];
 };
 
+struct unnamed; /* engine_unnamed.c */
+
 struct engine {
 	struct engine_options o;
 	struct store *store;
@@ -50,6 +52,8 @@ struct engine {
 	bool lapsed;
 	uint64_t policy_since_ns;
 	struct hash_secret secret;
+	struct unnamed *unnamed; /* NULL until the first */
+	uint64_t inventory_ns;   /* how far the inventory is; 0: it does not say */
 	struct answer *answers; /* direct-mapped; NULL until the first */
 	struct coverage_rec sums[ENGINE_IFACES_MAX];
 	struct ledger_iface ifaces[ENGINE_IFACES_MAX];
@@ -65,6 +69,9 @@ void ledger_lost(struct engine *e, uint32_t iface); /* a record that is not take
 void ledger_batch_failed(struct engine *e);
 void ledger_batch_kept(struct engine *e);
 int ledger_write_lost(struct engine *e);
+
+/* engine_unnamed.c: why the end has no name (enum flow_unnamed); for ends without. */
+uint8_t unnamed_why(const struct engine *e, const struct flow_rec *f, unsigned i, const struct names_end *end);
 
 /* engine_hold.c: flows that wait. */
 void hold_add(struct engine *e, const void *data, size_t len, uint64_t due_ns, uint64_t token);

@@ -103,8 +103,18 @@ static int recall(void *arg, const struct coverage_rec *c)
 
 void engine_recall(struct engine *e, uint64_t since_ns)
 {
-	if (engine_txn(e))
-		store_coverage_walk(e->txn, since_ns, 0, recall, e);
+	if (!engine_txn(e))
+		return;
+	/* All that was counted here so far is in this transaction, too, but for what is to be written with the next commit. */
+	e->stats.gaps = e->stats.lost = 0;
+	for (size_t i = 0; i < e->n_ifaces; i++) {
+		struct coverage_rec sum = {.iface = e->sums[i].iface, .lost_store = e->ifaces[i].lost_store};
+
+		memcpy(sum.iface_name, e->sums[i].iface_name, sizeof(sum.iface_name));
+		e->sums[i] = sum;
+		e->stats.lost += sum.lost_store;
+	}
+	store_coverage_walk(e->txn, since_ns, 0, recall, e);
 }
 
 void ledger_batch_kept(struct engine *e)

@@ -75,24 +75,31 @@ static void take_link_gone(struct engine_role *r, uint32_t ifindex)
 	}
 }
 
-/* Nobody watched between the last sign of life of the daemon before and the start of this one. */
-static void take_settled(struct engine_role *r, uint64_t daemon_started_ns)
+/*
+ * Nobody watched between the last sign of life of the daemon before and the start of this one. And when an engine dies,
+ * what it took from the rings since its last commit (which is that sign of life) dies with it, and flows that waited then
+ * for a name: as good as unwatched.
+ */
+static void take_settled(struct engine_role *r, uint64_t daemon_started_ns, bool again)
 {
-	bool gap = r->last_alive_ns && r->last_alive_ns < daemon_started_ns;
+	uint64_t kept_ns = r->last_alive_ns, until_ns = again ? r->started_ns : daemon_started_ns;
+	bool unwatched = r->last_alive_ns && r->last_alive_ns < daemon_started_ns;
 
+	if (again)
+		kept_ns = kept_ns > r->s.grace_ns ? kept_ns - r->s.grace_ns : daemon_started_ns;
 	r->settled = true;
 	r->daemon_started_ns = daemon_started_ns;
-	engine_settled(r->engine, gap ? r->last_alive_ns : time_now_ns());
-	for (size_t i = 0; gap && i < r->n_links; i++) {
-		struct coverage_rec c = {.start_ns = r->last_alive_ns, .end_ns = daemon_started_ns, .gap = 1,
-					 .iface = r->links[i].ifindex};
+	engine_settled(r->engine, unwatched ? r->last_alive_ns : time_now_ns());
+	if (again)
+		engine_recall(r->engine, daemon_started_ns);
+	for (size_t i = 0; kept_ns && kept_ns < until_ns && i < r->n_links; i++) {
+		struct coverage_rec c = {.start_ns = kept_ns, .end_ns = until_ns, .gap = 1, .iface = r->links[i].ifindex};
 
 		memcpy(c.iface_name, r->links[i].name, sizeof(r->links[i].name));
 		engine_coverage(r->engine, &c);
 	}
 	r->last_alive_ns = 0;
-	if (r->started_ns > daemon_started_ns + NS_PER_S)
-		engine_recall(r->engine, daemon_started_ns);
+	engine_role_commit(r);
 }
 
 static void take_stats(struct engine_role *r, const struct msg *m)
@@ -111,6 +118,14 @@ static void take_verdict(struct engine_role *r, const struct msg *m)
 		return;
 	r->refused += v.count;
 	engine_verdict(r->engine, &v);
+}
+
+static void take_unnamed(struct engine_role *r, const struct msg *m)
+{
+	struct inventory_unnamed u;
+
+	if (body_unnamed_decode(&u, m->data, m->len) == 0)
+		engine_unnamed(r->engine, &u);
 }
 
 static void take_origin(struct engine_role *r, const struct msg *m)
@@ -141,7 +156,9 @@ static void take_number(struct engine_role *r, const struct msg *m)
 	} else if (m->type == IPC_LINK_GONE) {
 		take_link_gone(r, (uint32_t)v);
 	} else if (m->type == IPC_SETTLED) {
-		take_settled(r, v);
+		take_settled(r, v, wire_get_u8(&rd) != 0 && wire_ok(&rd));
+	} else if (m->type == IPC_INVENTORY) {
+		engine_inventory(r->engine, v);
 	} else if (m->type == IPC_EXPIRED) {
 		engine_orders_expired(r, v);
 	} else if (m->type == IPC_KERNEL) {
@@ -188,9 +205,12 @@ void engine_news(struct engine_role *r, struct msg *m)
 	case IPC_ORIGIN:
 		take_origin(r, m);
 		break;
+	case IPC_UNNAMED:
+		take_unnamed(r, m);
+		break;
 	case IPC_COVERAGE:
 		if (coverage_decode(&c, m->data, m->len) == 0)
-			engine_coverage(r->engine, &c);
+			engine_role_coverage(r, &c);
 		break;
 	case IPC_DONE:
 		if (body_done_decode(&d, m->data, m->len) == 0)

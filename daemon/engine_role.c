@@ -50,15 +50,12 @@ void engine_role_notice(struct engine_role *r, uint64_t when_ns, bool problem, c
 	r->n_notices++;
 }
 
-static void commit(struct engine_role *r)
+void engine_role_commit(struct engine_role *r)
 {
 	uint64_t now = time_now_ns();
 	struct store_txn *t;
 	int rc;
 
-	/* A quiet host's disk is left alone but for a sign of life now and then. */
-	if (!engine_pending(r->engine) && now - r->last_commit_ns < ALIVE_NS && r->settled)
-		return;
 	r->last_commit_ns = now;
 	t = engine_txn(r->engine);
 	if (t)
@@ -85,6 +82,13 @@ static void commit(struct engine_role *r)
 	r->last_error = rc;
 }
 
+/* That something was lost must not be lost with this process. */
+void engine_role_coverage(struct engine_role *r, const struct coverage_rec *c)
+{
+	if (engine_coverage(r->engine, c) == 0 && !coverage_complete(c))
+		engine_role_commit(r);
+}
+
 static void take(struct engine_role *r, unsigned worker, enum ring_msg type, const void *data, size_t len)
 {
 	struct coverage_rec c;
@@ -98,7 +102,7 @@ static void take(struct engine_role *r, unsigned worker, enum ring_msg type, con
 		break;
 	case RING_COVERAGE:
 		if (coverage_decode(&c, data, len) == 0)
-			engine_coverage(r->engine, &c);
+			engine_role_coverage(r, &c);
 		break;
 	case RING_DONE:
 		r->ring_done[worker] = true;
@@ -107,7 +111,7 @@ static void take(struct engine_role *r, unsigned worker, enum ring_msg type, con
 		break;
 	}
 	if (engine_pending(r->engine) >= BATCH_MAX)
-		commit(r);
+		engine_role_commit(r);
 }
 
 static void forget_ring(struct engine_role *r, unsigned worker)
@@ -239,7 +243,9 @@ static void on_second(void *arg)
 
 	engine_release(r->engine, time_now_ns(), false);
 	engine_orders_second(r);
-	commit(r);
+	/* A quiet host's disk is left alone but for a sign of life now and then. */
+	if (engine_pending(r->engine) || time_now_ns() - r->last_commit_ns >= ALIVE_NS || !r->settled)
+		engine_role_commit(r);
 }
 
 static void ask(void *arg, const struct flow_rec *f, uint64_t token)
@@ -350,7 +356,7 @@ int engine_role(void)
 		for (unsigned i = 0; i < SETTINGS_WORKERS_MAX; i++)
 			drain(r, i, SIZE_MAX);
 		engine_release(r->engine, 0, true);
-		commit(r);
+		engine_role_commit(r);
 	}
 	engine_orders_fini(r);
 	control_close(r->control);

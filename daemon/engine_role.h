@@ -74,6 +74,8 @@ struct engine_role {
 void engine_role_send(struct engine_role *r, enum msg_type type, const struct buf *body);
 void engine_role_ring(struct engine_role *r, struct msg *m); /* a worker's ring, with its descriptors */
 void engine_role_ring_end(struct engine_role *r, unsigned worker);
+void engine_role_coverage(struct engine_role *r, const struct coverage_rec *c);
+void engine_role_commit(struct engine_role *r); /* now, and says once that it fails */
 void engine_role_notice(struct engine_role *r, uint64_t when_ns, bool problem, const char *text);
 
 /* engine_news.c: any other message of the parent; and, first of all, who was alive when weir was last there */

@@ -232,6 +232,16 @@ static json_t *inventory(const struct engine_role *r)
 	return o;
 }
 
+static json_t *unnamed_why(const struct engine_stats *s)
+{
+	json_t *o = json_object();
+
+	for (unsigned i = FLOW_UNNAMED_NONE + 1; i < FLOW_UNNAMED_MAX_; i++)
+		if (s->unnamed_why[i])
+			set_number(o, flow_unnamed_name(i), s->unnamed_why[i]);
+	return o;
+}
+
 json_t *engine_status(struct engine_role *r)
 {
 	uint64_t now = time_now_ns(), since = r->daemon_started_ns ? r->daemon_started_ns : r->started_ns;
@@ -252,6 +262,7 @@ json_t *engine_status(struct engine_role *r)
 	set_number(engine, "flows", s.flows);
 	set_number(engine, "held", s.held);
 	set_number(engine, "unnamed", s.unnamed);
+	json_object_set_new(engine, "unnamed_why", unnamed_why(&s));
 	set_number(engine, "edges_pending", s.edges_pending);
 	set_number(engine, "commits", s.commits);
 	set_number(engine, "commit_ms_max", s.commit_ns_max / NS_PER_MS);

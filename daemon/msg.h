@@ -36,7 +36,7 @@ enum msg_type {
 	IPC_LINK_GONE, /* u32 ifindex */
 	IPC_HOST,      /* u32 count, addresses */
 	IPC_NOTICE,    /* u8 problem, string */
-	IPC_SETTLED,   /* u64 when the daemon started: the inventory is complete, what was not told of is gone */
+	IPC_SETTLED,   /* u64 when the daemon started, u8 1: this engine is not its first; the inventory is complete */
 	IPC_ROLES,     /* body_roles_encode */
 	IPC_COVERAGE,  /* coverage_encode */
 	IPC_VERDICT,   /* verdict_encode */
@@ -47,6 +47,8 @@ enum msg_type {
 	IPC_KERNEL,    /* u64 generation of the table in the kernel, 0 none */
 	IPC_DONE,      /* body_done: the answer to an order below */
 	IPC_RUNTIMES,  /* body_runtimes_encode: container runtimes, whenever something about them changes */
+	IPC_UNNAMED,   /* body_unnamed_encode: of whom there will be no name */
+	IPC_INVENTORY, /* u64: the inventory has read everything that had happened by then */
 	IPC_ORIGIN,    /* body_origin: what conntrack knows of a flow asked for */
 	/* engine -> enforcer */
 	IPC_RECALL,   /* workload_encode: alive when weir was last there, by the store */

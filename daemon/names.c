@@ -293,12 +293,10 @@ static bool is_private(const struct addr *a)
 
 static bool in_network(const struct names *n, const struct addr *a)
 {
-	if (addr_is_multicast(a))
-		return false;
 	for (size_t i = 0; i < n->n_networks; i++)
 		if (prefix_contains(&n->networks[i].prefix, a))
 			return true;
-	return is_private(a);
+	return false;
 }
 
 /* How far at_ns lies outside the interval; 0 inside. */
@@ -325,7 +323,7 @@ void names_find(const struct names *n, const struct addr *a, uint64_t at_ns, str
 			best_ns = d;
 		}
 	}
-	*out = (struct names_end){0, NAMES_WORLD, false};
+	*out = (struct names_end){0, NAMES_WORLD, false, false};
 	if (best) {
 		out->workload = best->workload;
 		out->group = best->group;
@@ -337,10 +335,12 @@ void names_find(const struct names *n, const struct addr *a, uint64_t at_ns, str
 			return;
 		}
 	}
-	if (addr_is_loopback(a))
+	if (addr_is_loopback(a)) {
 		out->group = NAMES_HOST;
-	else
-		out->late = in_network(n, a);
+	} else if (!addr_is_multicast(a)) {
+		out->watched = in_network(n, a);
+		out->late = out->watched || is_private(a);
+	}
 }
 
 const struct workload *names_workload(const struct names *n, uint64_t id)

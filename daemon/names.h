@@ -38,6 +38,7 @@ struct names_end {
 	uint64_t workload; /* 0: none */
 	uint32_t group;    /* NAMES_WORLD for an address that is neither a workload's nor the host's */
 	bool late;         /* not named, but it lies where containers are: a name may still come */
+	bool watched;      /* late, and in a network told of by names_network: not merely a private address */
 };
 void names_find(const struct names *n, const struct addr *a, uint64_t at_ns, struct names_end *out);
 

@@ -82,8 +82,8 @@ int offline_start(struct offline **out, const struct offline_settings *s)
 		o->n = i + 1;
 		fflush(NULL);
 		o->p[i].pid = fork();
-		if (o->p[i].pid == 0)
-			_exit(offline_worker(s, i, count, o->p[i].ring));
+		if (o->p[i].pid == 0) /* not _exit: a leak checker looks when a process exits; nothing is buffered */
+			exit(offline_worker(s, i, count, o->p[i].ring));
 		if (o->p[i].pid < 0) {
 			rc = -errno;
 			o->p[i].reaped = true;
@@ -186,6 +186,23 @@ static bool drain(struct offline *o, struct offline_process *p, struct engine *e
 	return any;
 }
 
+/* A worker that said it was done must also end well: where its memory is damaged, or leaks, it shows at the end. */
+static void await_end(struct offline *o, struct offline_process *p)
+{
+	char text[160];
+
+	if (p->reaped || waitpid(p->pid, &p->status, 0) != p->pid)
+		return;
+	p->reaped = true;
+	if (o->complained || (WIFEXITED(p->status) && WEXITSTATUS(p->status) == 0))
+		return;
+	snprintf(text, sizeof(text),
+		 "a capture worker ended badly (%s %d) after its last record: what it read is kept; please report this",
+		 WIFSIGNALED(p->status) ? "signal" : "status",
+		 WIFSIGNALED(p->status) ? WTERMSIG(p->status) : WEXITSTATUS(p->status));
+	complain(o, text);
+}
+
 /* A worker that is gone without a word: told once its ring is empty. */
 static void check_alive(struct offline *o, struct offline_process *p)
 {
@@ -249,6 +266,8 @@ int offline_pump(struct offline *o, struct engine *e, void (*error)(void *arg, c
 	}
 	engine_release(e, 0, true);
 	commit(o, e);
+	for (unsigned i = 0; i < o->n; i++)
+		await_end(o, &o->p[i]);
 	if (o->store_rc)
 		return o->store_rc;
 	return o->complained ? -EIO : 0;

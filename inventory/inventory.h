@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/flow.h"
 #include "common/workload.h"
 
 /* name_templates and bridges are borrowed until inventory_close. */
@@ -32,6 +33,14 @@ struct inventory_link {
 	struct addr addrs[8]; /* the host's addresses on it */
 };
 
+/* Workloads that stay without a name, and why. */
+struct inventory_unnamed {
+	uint8_t why;             /* enum flow_unnamed */
+	uint64_t from_ns, to_ns; /* UTC: when they may have been there, at the widest */
+	uint8_t n_addrs;         /* 0: not known, so it may be any */
+	struct addr addrs[WORKLOAD_ADDRS_MAX];
+};
+
 struct inventory_events {
 	/* Came, or something about it changed (same id). w->addrs are all it has now, link-local ones left out. */
 	void (*workload_up)(void *arg, const struct workload *w);
@@ -51,6 +60,8 @@ struct inventory_events {
 	void (*host_addrs)(void *arg, const struct addr *addrs, size_t n);
 	/* Something a person should know: runtime reached or lost, permission missing. Once per change. */
 	void (*notice)(void *arg, bool problem, const char *text);
+	/* Somebody came of whom the name will not be known. May be NULL. */
+	void (*unnamed)(void *arg, const struct inventory_unnamed *u);
 	void *arg;
 };
 

@@ -29,12 +29,15 @@
 #define EVENT_BUFFER (4u << 20)
 #define BUCKETS 256u
 #define VETH_GRACE_MS 10
+#define LATELY 256u
 
 struct link {
 	struct link *next;
 	struct rtnl_link k;
 	bool had_veth;  /* a bridge that once had a workload stays worth watching */
 	bool told, stale; /* stale: not seen in the listing under way */
+	bool peer_ended;  /* the namespace it led to is no more, though the link is still there */
+	unsigned round;   /* when it was last told of */
 	uint64_t wanted_ns; /* monotonic: since when it would be told, 0: not */
 	struct inventory_link told_as;
 };
@@ -50,6 +53,11 @@ struct links {
 	struct addr *told_addrs;
 	size_t n_told_addrs;
 	bool told_any_addrs, outside_told;
+	struct { /* a ring: where links led that are gone, or lead there no more, and in which round of notices that was */
+		int32_t nsid;
+		unsigned round;
+	} lately[LATELY];
+	unsigned n_lately, round;
 	uint32_t recheck; /* a veth whose other end went away: look at the end that stayed */
 };
 
@@ -76,6 +84,14 @@ static struct link *after(const struct links *l, const struct link *k)
 	return i < BUCKETS ? l->bucket[i] : NULL;
 }
 
+static void led_to(struct links *l, int32_t nsid)
+{
+	if (nsid != NSID_NONE) {
+		l->lately[l->n_lately % LATELY].nsid = nsid;
+		l->lately[l->n_lately++ % LATELY].round = l->round;
+	}
+}
+
 static int put_link(struct links *l, const struct rtnl_link *k)
 {
 	struct link **at = slot(l, k->ifindex);
@@ -84,9 +100,13 @@ static int put_link(struct links *l, const struct rtnl_link *k)
 		*at = calloc(1, sizeof(**at));
 		if (!*at)
 			return -ENOMEM;
+		(*at)->k.peer_nsid = NSID_NONE;
 	}
+	if (k->peer_nsid != (*at)->k.peer_nsid)
+		led_to(l, (*at)->k.peer_nsid);
 	(*at)->k = *k;
-	(*at)->stale = false;
+	(*at)->stale = (*at)->peer_ended = false;
+	(*at)->round = l->round;
 	return 0;
 }
 
@@ -126,6 +146,7 @@ static void remove_link(struct links *l, uint32_t ifindex)
 
 	if (!k)
 		return;
+	led_to(l, k->k.peer_nsid);
 	/* The kernel tells nothing about a veth whose other end has moved to another namespace. */
 	if (k->k.kind == RTNL_VETH && k->k.peer_nsid == NSID_NONE)
 		l->recheck = k->k.peer;
@@ -308,7 +329,8 @@ static int on_message(void *arg, const struct nlmsghdr *h)
 		uint32_t ifindex = l->recheck;
 
 		l->recheck = 0;
-		if (*slot(l, ifindex) && rtnl_get_link(l->query, ifindex, &k) == 0)
+		/* It asks for the kernel's global lock: not for an index that is another namespace's. */
+		if (*slot(l, ifindex) && (*slot(l, ifindex))->k.kind == RTNL_VETH && rtnl_get_link(l->query, ifindex, &k) == 0)
 			return put_link(l, &k);
 	}
 	return 0;
@@ -420,6 +442,7 @@ int links_dispatch(struct links *l)
 	uint64_t ticks;
 	int r;
 
+	l->round++;
 	if (read(l->timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
 		return -errno;
 	r = nl_events(l->events, on_message, l);
@@ -430,10 +453,13 @@ int links_dispatch(struct links *l)
 	return r;
 }
 
-bool links_reach(const struct links *l, int32_t nsid)
+bool links_reach(const struct links *l, int32_t nsid, bool lately)
 {
+	for (unsigned i = 0; lately && i < LATELY && i < l->n_lately; i++)
+		if (l->lately[i].nsid == nsid && l->round - l->lately[i].round <= 1)
+			return true;
 	for (const struct link *k = after(l, NULL); k; k = after(l, k))
-		if (k->k.peer_nsid == nsid)
+		if (k->k.peer_nsid == nsid && !k->peer_ended)
 			return true;
 	return false;
 }
@@ -443,4 +469,14 @@ void links_each_peer(const struct links *l, void (*fn)(void *arg, int32_t nsid),
 	for (const struct link *k = after(l, NULL); k; k = after(l, k))
 		if (k->k.peer_nsid != NSID_NONE)
 			fn(arg, k->k.peer_nsid);
+}
+
+void links_nsid_ended(struct links *l, int32_t nsid)
+{
+	for (struct link *k = after(l, NULL); k; k = after(l, k)) {
+		if (k->k.peer_nsid != nsid || k->peer_ended || k->round == l->round)
+			continue;
+		k->peer_ended = true;
+		led_to(l, nsid);
+	}
 }

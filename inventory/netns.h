@@ -7,7 +7,7 @@
 
 struct netns;
 /* dir: /run/netns, or where else; it may come later. links and table are borrowed. 0 or negative errno. */
-int netns_new(struct netns **out, const char *dir, const struct links *links, struct table *table);
+int netns_new(struct netns **out, const char *dir, struct links *links, struct table *table);
 void netns_free(struct netns *n);
 int netns_start(struct netns *n); /* lists, and tells. 0 or negative errno */
 int netns_fd(const struct netns *n);

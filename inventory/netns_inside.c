@@ -82,17 +82,23 @@ void inside_list_addrs(struct inside *in, struct nl *query, int32_t nsid)
 	free(seen);
 }
 
-void inside_list_links(struct inside *in, struct nl *query, int32_t nsid)
+bool inside_list_links(struct inside *in, struct nl *query, int32_t nsid)
 {
 	struct inside *seen = calloc(1, sizeof(*seen));
+	bool known = seen && rtnl_dump_links(query, nsid, on_link, start_again, seen) == 0;
 
-	if (seen && rtnl_dump_links(query, nsid, on_link, start_again, seen) == 0) {
-		memcpy(in->peers, seen->peers, sizeof(in->peers));
-		memcpy(in->bridges, seen->bridges, sizeof(in->bridges));
-		in->n_peers = seen->n_peers;
-		in->n_bridges = seen->n_bridges;
-	}
+	if (known)
+		inside_take_links(in, seen);
 	free(seen);
+	return known;
+}
+
+void inside_take_links(struct inside *in, const struct inside *listed)
+{
+	memcpy(in->peers, listed->peers, sizeof(in->peers));
+	memcpy(in->bridges, listed->bridges, sizeof(in->bridges));
+	in->n_peers = listed->n_peers;
+	in->n_bridges = listed->n_bridges;
 }
 
 bool inside_notice(struct inside *in, const struct nlmsghdr *h)

@@ -23,7 +23,8 @@ struct inside {
 
 /* Both ask the kernel anew, and keep what was known where it does not answer (a namespace that is gone meanwhile). */
 void inside_list_addrs(struct inside *in, struct nl *query, int32_t nsid);
-void inside_list_links(struct inside *in, struct nl *query, int32_t nsid);
+bool inside_list_links(struct inside *in, struct nl *query, int32_t nsid); /* false: it does not answer */
+void inside_take_links(struct inside *in, const struct inside *listed); /* what such a list said */
 /* One notice about an address or a link. True for a link: the list of links is stale. */
 bool inside_notice(struct inside *in, const struct nlmsghdr *h);
 /* The addresses that others know it by: neither link-local ones, nor those of its inner side. */

@@ -138,6 +138,12 @@ void table_soon(struct table *t, const struct workload *w)
 	free(copy);
 }
 
+void table_unnamed(struct table *t, const struct inventory_unnamed *u)
+{
+	if (t->ev->unnamed)
+		t->ev->unnamed(t->ev->arg, u);
+}
+
 const struct workload *table_find(const struct table *t, uint64_t id)
 {
 	const struct entry *e = t->bucket[id % BUCKETS];

@@ -23,6 +23,8 @@ int table_up(struct table *t, const struct workload *w, uint64_t bound_ns);
 void table_down(struct table *t, uint64_t id, uint64_t end_ns, int32_t exit_code);
 /* See inventory.h, workload_soon; the group is filled in here. Nothing is kept of it. */
 void table_soon(struct table *t, const struct workload *w);
+/* See inventory.h, unnamed. Nothing is kept of it. */
+void table_unnamed(struct table *t, const struct inventory_unnamed *u);
 const struct workload *table_find(const struct table *t, uint64_t id); /* borrowed until the next change; or NULL */
 /* Does a workload other than a plain network namespace have any of these addresses? */
 bool table_owned(const struct table *t, const struct addr *addrs, unsigned n);

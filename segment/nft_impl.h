@@ -89,6 +89,8 @@ int nft_change_elem(void *arg, const char *set, const void *key, size_t key_len,
 		    const char *note, uint64_t timeout_ms);
 
 int nft_log_open(struct nft *n, char *error);
+/* Ends, protocol and ports of a packet of which the first len bytes are there, from its IP header on, into v. */
+bool nft_log_packet(struct verdict_rec *v, const uint8_t *p, size_t len);
 int nft_log_dispatch(struct nft *n, uint64_t now_ns, const struct nft_events *ev);
 int nft_watch_open(struct nft *n, char *error);
 int nft_watch_dispatch(struct nft *n, const struct nft_events *ev);

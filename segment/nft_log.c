@@ -86,7 +86,7 @@ static void read_transport(struct verdict_rec *v, const uint8_t *p, size_t len)
 	}
 }
 
-static bool read_packet(struct verdict_rec *v, const uint8_t *p, size_t len)
+bool nft_log_packet(struct verdict_rec *v, const uint8_t *p, size_t len)
 {
 	if (len >= 20 && p[0] >> 4 == 4) {
 		size_t header = (size_t)(p[0] & 0x0f) * 4;
@@ -161,7 +161,7 @@ static int on_sample(void *arg, const struct nlmsghdr *h)
 		return 0;
 	nl_attrs(tb, NFULA_MAX, h, sizeof(struct nfgenmsg));
 	if (!read_prefix(&v, tb[NFULA_PREFIX]) ||
-	    !read_packet(&v, nl_attr_data(tb[NFULA_PAYLOAD]), nl_attr_len(tb[NFULA_PAYLOAD])))
+	    !nft_log_packet(&v, nl_attr_data(tb[NFULA_PAYLOAD]), nl_attr_len(tb[NFULA_PAYLOAD])))
 		return 0;
 	if (v.kind == VERDICT_BLOCK)
 		answer(c->n, &v, tb);

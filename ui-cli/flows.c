@@ -85,6 +85,21 @@ static const char *state_text(const struct flow_rec *f)
 	return flow_state_name(f->state);
 }
 
+/* What the payload called the server, and which end is nameless for a reason that is worth a look. */
+static const char *name_text(const struct flow_rec *f, const struct output_end end[2], char *out, size_t size)
+{
+	static const char *const who[2] = {"client", "server"};
+	size_t len;
+
+	show_flow_name(f, out, size);
+	for (unsigned i = 0; i < 2; i++) {
+		len = strlen(out);
+		if (end[i].unnamed && f->unnamed[i] != FLOW_UNNAMED_PRIVATE)
+			snprintf(out + len, size - len, "%s(%s %s)", len ? " " : "", who[i], end[i].unnamed);
+	}
+	return out;
+}
+
 static void table_row(struct listing *l, const struct flow_rec *f, const struct output_end end[2])
 {
 	char text[NAMING_LABEL_STRLEN], small[UNITS_STRLEN];
@@ -102,7 +117,7 @@ static void table_row(struct listing *l, const struct flow_rec *f, const struct 
 	table_cell(l->table, TABLE_PLAIN, units_bytes(f->bytes[0] + f->bytes[1], small));
 	table_cell(l->table, TABLE_PLAIN,
 		   !follow_is_over(f) ? "open" : duration_format(f->end_ns - f->start_ns, small));
-	table_cell(l->table, TABLE_PLAIN, show_flow_name(f, text, sizeof(text)));
+	table_cell(l->table, TABLE_PLAIN, name_text(f, end, text, sizeof(text)));
 }
 
 static int print_flow(struct listing *l, const struct flow_rec *f, const struct output_end end[2])

@@ -101,6 +101,7 @@ json_t *jsonl_end(const struct output_end *e)
 
 	jsonl_set_text(o, "group", e->group);
 	jsonl_set_text(o, "name", e->name);
+	jsonl_set_text(o, "unnamed", e->unnamed);
 	if (e->workload)
 		jsonl_set_workload(o, e->workload);
 	return o;

@@ -94,7 +94,7 @@ static void name_end(struct naming *n, struct store_txn *t, const struct addr *a
 {
 	struct addr_interval owner;
 
-	*out = (struct output_end){NULL, NULL, NULL};
+	*out = (struct output_end){NULL, NULL, NULL, NULL};
 	if (workload == 0 && store_addr_who(t, a, at_ns, NAMING_SLACK_NS, &owner) == 0)
 		workload = owner.workload;
 	out->workload = naming_workload(n, t, workload);
@@ -115,8 +115,11 @@ void naming_addr(struct naming *n, struct store_txn *t, const struct addr *a, ui
 void naming_flow(struct naming *n, struct store_txn *t, const struct flow_rec *f, struct output_end out[2])
 {
 	make_room(n);
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; i < 2; i++) {
 		name_end(n, t, &f->addr[i], f->workload[i], f->start_ns, i, &out[i]);
+		if (!out[i].workload) /* the name may have come after all */
+			out[i].unnamed = flow_unnamed_name(f->unnamed[i]);
+	}
 }
 
 const char *naming_label(const struct output_end *e, const struct addr *a, char out[NAMING_LABEL_STRLEN])

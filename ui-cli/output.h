@@ -14,6 +14,7 @@ struct output_end {
 	const struct workload *workload; /* NULL: none */
 	const char *group;               /* "world" and "host" included; NULL or "": not known */
 	const char *name;                /* what DNS called the address; NULL or "": not known */
+	const char *unnamed;             /* why it has no name (flow_unnamed_name); NULL: it has, or is the world's */
 };
 
 /* Appends one line of JSON with its newline. end: client, server; NULL: nothing known. 0 or -ENOMEM. */

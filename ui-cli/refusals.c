@@ -21,7 +21,7 @@ struct collecting {
 
 static void label_end(struct view *v, struct refusal *r, unsigned i)
 {
-	struct output_end end = {naming_workload(v->naming, v->txn, r->v.workload[i]), r->v.group[i], NULL};
+	struct output_end end = {naming_workload(v->naming, v->txn, r->v.workload[i]), r->v.group[i], NULL, NULL};
 
 	if (!end.workload && !r->v.group[i][0])
 		naming_addr(v->naming, v->txn, i ? &r->v.dst : &r->v.src, r->v.first_ns, 0, &end);

@@ -161,6 +161,21 @@ static void write_runtimes(json_t *inv, FILE *out)
 	buf_fini(&b);
 }
 
+/* Ends of flows where workloads are, without a name. A private address elsewhere may well be a machine of the same site. */
+static void write_unnamed(json_t *engine, FILE *out)
+{
+	struct buf b = BUF_INIT;
+	const char *why;
+	json_t *v;
+
+	json_object_foreach (json_object_get(engine, "unnamed_why"), why, v)
+		buf_printf(&b, "%s%" PRIu64 " %s", b.len ? ", " : "ends of flows without a name: ",
+			   (uint64_t)json_integer_value(v), why);
+	if (b.len)
+		line(out, "", TABLE_PLAIN, b.data);
+	buf_fini(&b);
+}
+
 static void write_inventory(json_t *status, FILE *out)
 {
 	json_t *inv = json_object_get(status, "inventory"), *notices = json_object_get(inv, "notices"), *notice;
@@ -175,6 +190,7 @@ static void write_inventory(json_t *status, FILE *out)
 		   json_is_false(json_object_get(inv, "settled")) ? "; still asking the runtime" : "");
 	line(out, "inventory", TABLE_PLAIN, b.data);
 	write_runtimes(inv, out);
+	write_unnamed(json_object_get(status, "engine"), out);
 	json_array_foreach (notices, i, notice) {
 		if (!json_is_true(json_object_get(notice, "problem")))
 			continue; /* news; in JSON */

@@ -176,7 +176,7 @@ static int walk(struct trace *t)
 
 static const char *label(struct trace *t, const struct node *n, char out[NAMING_LABEL_STRLEN])
 {
-	struct output_end end = {naming_workload(t->view.naming, t->view.txn, n->workload), NULL, NULL};
+	struct output_end end = {naming_workload(t->view.naming, t->view.txn, n->workload), NULL, NULL, NULL};
 
 	if (!end.workload)
 		naming_addr(t->view.naming, t->view.txn, &n->addr, n->when_ns, 0, &end);

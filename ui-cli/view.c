@@ -132,7 +132,7 @@ const char *view_loss(const struct coverage_rec *sum, uint64_t intervals, char o
 	add_part(parts, sum->lost_store, "records not stored");
 	add_part(parts, sum->evicted, "flows evicted early");
 	if (sum->gap)
-		snprintf(parts + strlen(parts), sizeof(parts) - strlen(parts), "%scapture not attached for a time",
+		snprintf(parts + strlen(parts), sizeof(parts) - strlen(parts), "%snot watched for a time",
 			 *parts ? ", " : "");
 	snprintf(out, VIEW_LOSS_STRLEN, "incomplete: %.200s, within %s", *parts ? parts : "something was lost",
 		 units_span(sum->start_ns, sum->end_ns, span, sizeof(span)));

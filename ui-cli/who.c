@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "common/timefmt.h"
+#include "store/flows.h"
 #include "store/history.h"
 #include "store/identity.h"
 #include "ui-cli/jsonl.h"
@@ -28,6 +29,7 @@ struct question {
 	const char *subject;
 	struct addr addr;
 	uint64_t at_ns, now_ns; /* at 0: ever */
+	uint8_t unnamed;        /* why the last flow of it that was looked at has no name (enum flow_unnamed) */
 	bool json;
 	struct table *table;
 };
@@ -94,6 +96,7 @@ static int print_json(const struct question *q, const struct addr_interval *i, c
 	jsonl_set_text(o, "name", name);
 	if (!w) {
 		jsonl_set_text(o, "group", GROUP_WORLD);
+		jsonl_set_text(o, "unnamed", flow_unnamed_name(q->unnamed));
 		return jsonl_print(o);
 	}
 	jsonl_set_time(o, "from", i->from_ns);
@@ -141,12 +144,35 @@ static void print_neighbours(struct question *q, const struct addr_interval *lis
 	}
 }
 
+static int find_reason(void *arg, const struct flow_rec *f)
+{
+	struct question *q = arg;
+
+	for (unsigned i = 0; i < 2; i++)
+		if (addr_equal(&f->addr[i], &q->addr))
+			q->unnamed = f->unnamed[i];
+	return q->unnamed != FLOW_UNNAMED_NONE;
+}
+
+/* Its flows say why they have no name: those of that time, or the newest. */
+static void look_for_reason(struct question *q)
+{
+	struct flow_query flows = {.addr = q->addr, .newest_first = true};
+
+	if (q->at_ns) {
+		flows.since_ns = q->at_ns > NAMING_SLACK_NS ? q->at_ns - NAMING_SLACK_NS : 0;
+		flows.until_ns = q->at_ns + NAMING_SLACK_NS;
+	}
+	store_flow_walk(q->view.txn, &flows, find_reason, q);
+}
+
 /* Nobody had it. VERB_DONE where something is known all the same. */
 static int answer_stranger(struct question *q, const struct addr_interval *list, size_t n)
 {
 	char name[256] = "", when[UNITS_STRLEN], text[ADDR_STRLEN];
 	bool known = store_name_get(q->view.txn, &q->addr, q->at_ns ? q->at_ns : q->now_ns, name, sizeof(name)) == 0;
 
+	look_for_reason(q);
 	if (q->json) {
 		int rc = print_json(q, NULL, NULL, name);
 
@@ -158,6 +184,7 @@ static int answer_stranger(struct question *q, const struct addr_interval *list,
 	else
 		printf("%s: no workload ever had it, as far as the store reaches\n", text);
 	print_fact("DNS name", name);
+	print_fact("no name", flow_unnamed_text(q->unnamed));
 	print_neighbours(q, list, n);
 	if (!known && n == 0)
 		printf("  It counts as %s. Its flows: weir flows host %s\n", GROUP_WORLD, text);

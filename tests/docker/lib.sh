@@ -13,7 +13,12 @@
 #	lab_end                   exit status for automake: 0 all passed, 1 something failed
 #
 # Variables: LAB_NS the namespace, LAB_DIR a temporary folder, LAB_SOCKET the engine's socket, LAB_PIDS processes to end.
-# Why nsenter and not `ip netns exec`: the latter mounts a new /sys, and without its cgroups no container starts.
+#
+# Deadlines are what an idle machine needs at most; a loaded one gets LAB_PATIENCE (4) times as long, which costs nothing where all is
+# well. What is measured in time is measured against the kernel's own clocks (a SYN is sent again after a second), never against how
+# fast this machine starts processes. A script may define lab_explain: what it prints is told behind each check that failed.
+. "${top_srcdir:-.}/tests/lab/engine.sh"
+LAB_PATIENCE=${LAB_PATIENCE:-4}
 
 lab_skip() {
 	echo "SKIP: $*"
@@ -31,7 +36,12 @@ lab_cleanup() {
 	for pid in $LAB_PIDS; do kill "$pid" 2>/dev/null; done
 	[ -n "$LAB_ENGINE" ] && lab_engine_stop
 	[ -n "$LAB_DIR" ] && lab_sweep
-	for ns in $LAB_EXTRA_NS $LAB_NS; do ip netns del "$ns" 2>/dev/null; done
+	for ns in $LAB_EXTRA_NS $LAB_NS; do
+		# Whatever runs in the lab's namespaces goes with them, also what a killed daemon left behind.
+		# shellcheck disable=SC2046
+		kill -9 $(ip netns pids "$ns" 2>/dev/null) 2>/dev/null
+		ip netns del "$ns" 2>/dev/null
+	done
 	if [ -n "$LAB_DIR" ]; then
 		# Deepest first: a mount inside another one must go before it.
 		awk -v d="$LAB_DIR/" 'index($2, d) == 1 { print $2 }' /proc/mounts | sort -r | while read -r m; do
@@ -45,7 +55,8 @@ lab_cleanup() {
 lab_begin_netns() {
 	LAB_NS="weir-$1-$$" LAB_EXTRA_NS='' LAB_PIDS='' LAB_ENGINE='' LAB_DIR='' LAB_TESTS=0 LAB_FAILED=0
 	[ "$(id -u)" = 0 ] || lab_skip "needs root (to make network namespaces)"
-	command -v ip >/dev/null || lab_skip "needs ip: apt-get install iproute2"
+	lab_needs ip
+	lab_at=$(date +%s)
 	trap lab_cleanup EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
@@ -57,9 +68,23 @@ lab_begin_netns() {
 }
 
 lab_begin() {
-	command -v dockerd >/dev/null || lab_skip "needs dockerd: apt-get install docker.io"
-	command -v docker >/dev/null || lab_skip "needs docker: apt-get install docker.io"
+	lab_needs dockerd docker busybox
 	lab_begin_netns "$1"
+}
+
+# lab_needs COMMAND...: or the test is skipped, with the package to install.
+lab_needs() {
+	for lab_tool; do
+		command -v "$lab_tool" >/dev/null && continue
+		case $lab_tool in
+		dockerd | docker) lab_package=docker.io ;;
+		busybox) lab_package=busybox-static ;;
+		nft) lab_package=nftables ;;
+		ip) lab_package=iproute2 ;;
+		*) lab_package=$lab_tool ;;
+		esac
+		lab_skip "needs $lab_tool: apt-get install $lab_package"
+	done
 }
 
 lab_in() {
@@ -70,7 +95,7 @@ lab_in() {
 lab_spawn() {
 	lab_out=$1
 	shift
-	nsenter --net="/run/netns/$LAB_NS" "$@" >"$lab_out" 2>&1 &
+	nsenter --net="/run/netns/$LAB_NS" "$@" >>"$lab_out" 2>&1 &
 	LAB_PID=$!
 	LAB_PIDS="$LAB_PIDS $LAB_PID"
 }
@@ -94,17 +119,10 @@ lab_docker() {
 
 # lab_engine_start [dockerd option...]
 lab_engine_start() {
-	nsenter --net="/run/netns/$LAB_NS" dockerd --data-root "$LAB_DIR/root" --exec-root "$LAB_DIR/exec" \
-		-p "$LAB_DIR/pid" -H "unix://$LAB_SOCKET" "$@" >>"$LAB_DIR/dockerd.log" 2>&1 &
-	LAB_ENGINE=$!
-	if ! lab_poll 60 lab_engine_answers; then
-		sed 's/^/# dockerd: /' "$LAB_DIR/dockerd.log" | tail -20
-		lab_skip "dockerd does not start here"
-	fi
-}
-
-lab_engine_answers() {
-	lab_docker info >/dev/null 2>&1
+	engine_start "/run/netns/$LAB_NS" "$LAB_DIR" "$LAB_DIR/dockerd.log" "$@" && LAB_ENGINE=$ENGINE_PID && return
+	LAB_ENGINE=$ENGINE_PID
+	sed 's/^/# dockerd: /' "$LAB_DIR/dockerd.log" | tail -20
+	lab_skip "dockerd does not start here: $ENGINE_WHY"
 }
 
 # Containers first: an engine that goes away leaves their processes and mounts behind.
@@ -129,7 +147,7 @@ lab_gone() {
 
 # lab_image NAME: busybox and its applets as a Docker image.
 lab_image() {
-	busybox=$(command -v busybox) || lab_skip "needs busybox: apt-get install busybox-static"
+	busybox=$(command -v busybox)
 	if [ ! -d "$LAB_DIR/rootfs" ]; then
 		mkdir -p "$LAB_DIR/rootfs/bin" "$LAB_DIR/rootfs/etc" "$LAB_DIR/rootfs/tmp" "$LAB_DIR/rootfs/usr" \
 			"$LAB_DIR/rootfs/lib" "$LAB_DIR/rootfs/lib64"
@@ -143,15 +161,18 @@ lab_image() {
 	tar -C "$LAB_DIR/rootfs" -c . | lab_docker import - "$1" >/dev/null
 }
 
-# lab_poll SECONDS CMD...: no sleeping and hoping; tries ten times a second until the deadline.
+# lab_poll SECONDS CMD...: no sleeping and hoping; tries about ten times a second until the deadline, and once behind it.
 lab_poll() {
-	lab_tries=$(($1 * 10))
+	# shellcheck disable=SC3043
+	local lab_began lab_most
+	lab_began=$(date +%s) lab_most=$(($1 * LAB_PATIENCE))
 	shift
 	while ! "$@"; do
-		lab_tries=$((lab_tries - 1))
-		[ "$lab_tries" -gt 0 ] || return 1
+		[ $(($(date +%s) - lab_began)) -lt "$lab_most" ] || { "$@"; return; }
 		sleep 0.1
 	done
+	# What comes close to its deadline here will miss it elsewhere.
+	[ $((($(date +%s) - lab_began) * 3)) -lt "$lab_most" ] || lab_say "slow: $(($(date +%s) - lab_began)) of $lab_most s for: $*"
 }
 
 # lab_netns NAME: one more named namespace, removed at the end.
@@ -168,6 +189,9 @@ lab_check() {
 	else
 		LAB_FAILED=$((LAB_FAILED + 1))
 		echo "not ok $LAB_TESTS - $lab_what"
+		lab_say "failed: $*" | cut -c 1-400
+		lab_say "$(($(date +%s) - lab_at)) s after the start; load $(cut -d ' ' -f 1-3 /proc/loadavg)"
+		if command -v lab_explain >/dev/null; then lab_explain 2>&1 | tail -n 12 | cut -c 1-400 | sed 's/^/# /'; fi
 	fi
 }
 

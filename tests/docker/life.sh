@@ -5,7 +5,7 @@
 # enforced, refuses exactly that, at once, while a connection that was open goes on; rollback lets everything through.
 top_srcdir=${top_srcdir:-$(dirname "$0")/../..}
 . "$top_srcdir/tests/docker/lib.sh"
-command -v jq >/dev/null || lab_skip "needs jq: apt-get install jq"
+lab_needs jq nft python3
 W=${WEIR:-./weir}
 [ -x "$W" ] || lab_skip "no weir at $W"
 
@@ -27,20 +27,35 @@ once() { # name service command...: a container that does one thing and is remov
 	lab_docker run --rm --name "$name" --network life -l com.docker.compose.project=life \
 		-l com.docker.compose.service="$service" box "$@"
 }
+not() { ! "$@"; }
+listens() { lab_docker exec "$1" netstat -ltn 2>/dev/null | grep -q ":$2 "; } # container port
+# In a container's network, with the host's own programs: `docker exec` takes as long as it takes.
+inside() {
+	who=$1
+	shift
+	nsenter -t "$(lab_docker inspect -f '{{.State.Pid}}' "$who")" -n "$@"
+}
 flows() { "$W" flows --state "$S" -o json "$@" 2>/dev/null; }
 has_flow() { flows | jq -es "any(.[]; $1)" >/dev/null; }
 
 printf 'write_through: 1s\nruntime_sockets: [%s]\n' "$LAB_SOCKET" >"$LAB_DIR/weir.yaml"
-nsenter --net="/run/netns/$LAB_NS" "$W" run -c "$LAB_DIR/weir.yaml" --state "$S" >"$LAB_DIR/weir.log" 2>&1 &
-weir_pid=$!
-LAB_PIDS="$LAB_PIDS $weir_pid"
-answers() { "$W" status --state "$S" -o json >/dev/null 2>&1; }
-lab_check "weir starts and answers" lab_poll 15 answers
+weir() { lab_spawn "$LAB_DIR/weir.log" "$W" run -c "$LAB_DIR/weir.yaml" --state "$S" && weir_pid=$LAB_PID; }
+status_is() { "$W" status --state "$S" -o json 2>/dev/null | jq -es "length == 1 and (.[0] | $1)" >/dev/null; }
+lab_explain() {
+	"$W" status --state "$S" -o json 2>/dev/null | jq -c '[.interfaces, .engine, .coverage]'
+	"$W" blocks --state "$S" -o json 2>/dev/null | jq -c '[.src.workload, .dest.workload, .dest_port, .verdict, .count]' | tail -n 6
+	tail -n 4 "$LAB_DIR/weir.log"
+}
+weir
+lab_check "weir starts and knows the engine" lab_poll 15 status_is .inventory.settled
 
 # ---- names -----------------------------------------------------------------------------------------------------------
 run api api 5 sh -c 'mkdir -p /w; echo hello >/w/index.html; exec httpd -f -p 8181 -h /w'
-run db db 6 sh -c 'while :; do echo row | nc -l -p 5433; done'
-lab_poll 10 lab_docker exec api sh -c 'netstat -ltn | grep -q :8181' || echo "# api does not listen"
+serve_rows='exec nc -ll -p 5433 -e echo row' # listens always, also while it answers
+run db db 6 sh -c "$serve_rows"
+lab_check "the bridge is captured" lab_poll 15 status_is '[.interfaces[] | select(.name == "br-life" and .attached)] | length == 1'
+lab_check "the servers listen" lab_poll 10 listens api 8181
+lab_poll 10 listens db 5433
 once once4 job wget -q -O /dev/null http://10.77.0.5:8181/
 once once6 job wget -q -O /dev/null 'http://[fd00:77::5]:8181/'
 lab_check "a container that spoke once over IPv4 is named, and so is its server" lab_poll 15 has_flow \
@@ -56,13 +71,14 @@ before=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 sleep 1 # so that the two lives are told apart by a time written in seconds
 lab_docker rm -f db >/dev/null
 run other other 6 sleep 600
-run db db 9 sh -c 'while :; do echo row | nc -l -p 5433; done'
+run db db 9 sh -c "$serve_rows"
 who_is() { "$W" who "$1" --state "$S" $3 ${3:+"$4"} 2>/dev/null | grep -q "$2"; }
 lab_check "the address belongs to its new owner now" lab_poll 10 who_is 10.77.0.6 other --at now
 lab_check "and to the removed container then" who_is 10.77.0.6 'db' --at "$before"
 lab_docker stop -t 0 other >/dev/null
 lab_docker rm other >/dev/null
 lab_check "the restarted one is known by its new address" lab_poll 10 who_is 10.77.0.9 db --at now
+lab_poll 10 listens db 5433
 lab_docker exec api sh -c 'nc 10.77.0.9 5433 </dev/null' >/dev/null
 
 # ---- learn, dry run ----------------------------------------------------------------------------------------------------
@@ -72,43 +88,55 @@ lab_check "the generated policy passes its own check" "$W" policy check "$LAB_DI
 sed 's/stage: observe/stage: dry-run/' "$LAB_DIR/policy.yaml" >"$LAB_DIR/dry.yaml"
 sed 's/stage: observe/stage: enforce/' "$LAB_DIR/policy.yaml" >"$LAB_DIR/enforce.yaml"
 # A connection that stays open through every change of stage: a line each 0.2 s.
-lab_docker exec -d api sh -c 'i=0; while [ $i -lt 400 ]; do echo $i; i=$((i + 1)); sleep 0.2; done | nc -l -p 8182 >/dev/null'
-lab_poll 5 lab_docker exec api sh -c 'netstat -ltn | grep -q :8182'
-run feed job 30 sh -c 'sleep 600 | nc 10.77.0.5 8182 >/tmp/lines'
-lab_check "a long connection is open" lab_poll 5 lab_docker exec feed sh -c '[ -s /tmp/lines ]'
+lab_docker exec -d api sh -c 'while :; do echo line; sleep 0.2; done | nc -l -p 8182 >/dev/null'
+lab_poll 10 listens api 8182
+run feed job 30 sh -c 'tail -f /dev/null | nc 10.77.0.5 8182 >/tmp/lines'
+lab_check "a long connection is open" lab_poll 10 lab_docker exec feed sh -c '[ -s /tmp/lines ]'
 lab_check "dry run is applied" "$W" apply "$LAB_DIR/dry.yaml" --confirm-within 0 --state "$S"
 # Chains that a group's lists can reach in a dry run: neither drop nor reject, nor a way to them.
 drops() { lab_in nft list table inet weir 2>/dev/null | awk '/chain (in|out)_|chain would_block/ {on = 1} /^\t}/ {on = 0} on' | grep -Eq 'drop|reject|goto (block|refuse)'; }
-not() { ! "$@"; }
 table_there() { lab_in nft list table inet weir 2>/dev/null | grep -q 'chain '; }
 lab_check "the table is there" table_there
 lab_check "no list of a dry run leads to drop or reject" not drops
 run intruder intruder 66 sleep 600
-reads_db() { lab_docker exec intruder sh -c 'nc -w 5 10.77.0.9 5433 </dev/null' 2>&1 | grep -q row; }
-reads_api() { lab_docker exec intruder timeout 5 wget -q -O /dev/null http://10.77.0.5:8181/ 2>/dev/null; }
-for n in 1 2 3; do lab_poll 5 reads_db; done
-reads_api
-lab_check "a dry run lets the intruder through" reads_api
+reads_db() { inside intruder timeout 20 busybox nc 10.77.0.9 5433 </dev/null 2>&1 | grep -q row; }
+refused_db() { inside intruder timeout 20 busybox nc 10.77.0.9 5433 </dev/null 2>&1 | grep -q 'Connection refused'; }
+reads_api() { inside intruder timeout 20 busybox wget -q -O /dev/null http://10.77.0.5:8181/ 2>/dev/null; }
+# Each is tried once: what is counted below is what was done here.
+three_times() { "$@" && "$@" && "$@"; }
+lab_check "a dry run lets the intruder through to the database" three_times reads_db
+lab_check "and to the api" reads_api
 blocks() { "$W" blocks --state "$S" -o json 2>/dev/null; }
 count() { # server port verdict: packets counted
 	blocks | jq -s "[.[] | select(.src.workload == \"intruder\" and .dest.workload == \"$1\" and .dest_port == $2 and .verdict == \"$3\") | .count] | add // 0"
 }
 counted() { [ "$(count "$1" "$2" "$3")" = "$4" ]; }
 lab_check "three connections to the database were counted, no more and no fewer" lab_poll 15 counted db 5433 would-block 3
-lab_check "and two to the api" lab_poll 15 counted api 8181 would-block 2
+lab_check "and one to the api" lab_poll 15 counted api 8181 would-block 1
 lab_check "nothing that was learned counts as a would-be block" sh -c "'$W' blocks --state '$S' -o json | jq -es 'all(.[]; .src.workload == \"intruder\")' >/dev/null"
 
-blocked_some() { [ "$(count db 5433 block)" -ge 13 ]; }
-
 # ---- enforce -----------------------------------------------------------------------------------------------------------
-lab_check "enforcement is applied" "$W" apply "$LAB_DIR/enforce.yaml" --confirm-within 5m --state "$S"
-lab_check "the intruder is refused" not reads_db
-t0=$(date +%s%N)
-for n in 1 2 3 4 5 6 7 8 9 10 11 12; do lab_docker exec intruder nc -w 5 10.77.0.9 5433 </dev/null >/dev/null 2>&1; done
-ms=$((($(date +%s%N) - t0) / 1000000))
-lab_check "at once, in a burst too (12 in $ms ms)" [ "$ms" -lt 5000 ]
+lab_check "enforcement is applied" "$W" apply "$LAB_DIR/enforce.yaml" --confirm-within 30m --state "$S"
+lab_check "the intruder is refused" refused_db
+burst() { # twelve in a row, in one process; an answer that is lost costs a second, when the kernel asks again
+	inside intruder timeout 60 python3 -c '
+import socket, time
+began = time.monotonic()
+for i in range(12):
+    s = socket.socket()
+    s.settimeout(10)
+    try:
+        s.connect(("10.77.0.9", 5433))
+        raise SystemExit("connected")
+    except ConnectionRefusedError:
+        pass
+    s.close()
+print("# 12 refused in %d ms" % ((time.monotonic() - began) * 1000))'
+}
+lab_check "in a burst, too" burst
+lab_check "each at once: not one of them had to ask twice" lab_poll 15 counted db 5433 block 13
 udp_burst() { # 30 datagrams to a port that nobody allows: each has its error before the next
-	nsenter -t "$(lab_docker inspect -f '{{.State.Pid}}' intruder)" -n timeout 20 python3 -c '
+	inside intruder timeout 60 python3 -c '
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.settimeout(1)
@@ -126,7 +154,7 @@ lab_check "and so are 30 datagrams, more than the kernel would answer" udp_burst
 lab_check "what was learned goes on (IPv4)" once once4b job wget -q -O /dev/null http://10.77.0.5:8181/
 lab_check "what was learned goes on (IPv6)" once once6b job wget -q -O /dev/null 'http://[fd00:77::5]:8181/'
 lab_check "and to the database at its new address" lab_docker exec api sh -c 'nc 10.77.0.9 5433 </dev/null | grep -q row'
-lab_check "the blocks are told with both names" lab_poll 15 blocked_some
+lab_check "the blocks are told with both names, and are no more than those" counted db 5433 block 13
 lines() { lab_docker exec feed sh -c 'wc -l </tmp/lines'; }
 at=$(lines)
 more() { [ "$(lines)" -gt "$at" ]; }
@@ -136,10 +164,8 @@ lab_check "the connection that was open still flows" lab_poll 5 more
 lab_check "confirm" "$W" confirm --state "$S"
 kill -9 "$weir_pid"
 lab_poll 5 lab_gone "$weir_pid"
-lab_check "with weir killed the table is still there and still refuses" not reads_db
-nsenter --net="/run/netns/$LAB_NS" "$W" run -c "$LAB_DIR/weir.yaml" --state "$S" >>"$LAB_DIR/weir.log" 2>&1 &
-weir_pid=$!
-LAB_PIDS="$LAB_PIDS $weir_pid"
+lab_check "with weir killed the table is still there and still refuses" refused_db
+weir
 rolled_back() { "$W" rollback 0 --state "$S" 2>/dev/null; }
 lab_check "weir starts again" lab_poll 15 rolled_back
 lab_check "rollback lets the intruder through" reads_api

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Runs a fuzz target without libFuzzer: every seed file as it is, then mutations of them, for WEIR_FUZZ_SECONDS (20).
- * Blind, where libFuzzer follows coverage, but it needs nothing but the compiler at hand. An input that makes the
- * target fail is left in fuzz-failure.bin, when that can still be written, before each run.
+ * Runs a fuzz target without libFuzzer: every seed file as it is, then mutations of them, for WEIR_FUZZ_SECONDS (60).
+ * Blind, where libFuzzer follows coverage, but it needs nothing but the compiler at hand. The input that makes the
+ * target fail, be it by a signal, a sanitizer's report or by taking longer than half a minute, is left in
+ * fuzz-failure.bin. WEIR_SEED repeats a run.
  */
 #include "config.h"
 
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "common/timefmt.h"
@@ -19,6 +21,10 @@
 #include "tests/tap.h"
 
 #define INPUT_MAX 65536
+#define HANG_S 30
+
+/* Where there is a sanitizer: called when it has found something, after its report. */
+extern void __sanitizer_set_death_callback(void (*fn)(void)) __attribute__((weak));
 
 struct seed {
 	uint8_t *data;
@@ -29,15 +35,52 @@ static struct seed *seeds;
 static size_t n_seeds;
 static uint8_t input[INPUT_MAX];
 static size_t input_len;
+static volatile uint64_t runs;
+
+static void keep_input(void)
+{
+	static const char where[] = "the input is in fuzz-failure.bin\n";
+	int fd = open("fuzz-failure.bin", O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	if (fd >= 0 && write(fd, input, input_len) == (ssize_t)input_len && close(fd) == 0)
+		(void)!write(STDERR_FILENO, where, sizeof(where) - 1);
+}
 
 static void on_crash(int sig)
 {
-	int fd = open("fuzz-failure.bin", O_WRONLY | O_CREAT | O_TRUNC, 0644);
-
-	if (fd >= 0 && write(fd, input, input_len) == (ssize_t)input_len)
-		close(fd);
+	keep_input();
 	signal(sig, SIG_DFL);
 	raise(sig);
+}
+
+/* Once a second: is it still the same input? */
+static void on_alarm(int sig)
+{
+	static const char hang[] = "an input takes too long\n";
+	static uint64_t last;
+	static unsigned same;
+
+	(void)sig;
+	same = runs == last ? same + 1 : 0;
+	last = runs;
+	if (same < HANG_S)
+		return;
+	(void)!write(STDERR_FILENO, hang, sizeof(hang) - 1);
+	abort();
+}
+
+static void watch(void)
+{
+	const int fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+	const struct itimerval second = {{1, 0}, {1, 0}};
+
+	if (__sanitizer_set_death_callback)
+		__sanitizer_set_death_callback(keep_input); /* it has handlers of its own, which tell more */
+	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
+		if (!__sanitizer_set_death_callback || fatal[i] == SIGABRT)
+			signal(fatal[i], on_crash);
+	signal(SIGALRM, on_alarm);
+	setitimer(ITIMER_REAL, &second, NULL);
 }
 
 static void load(const char *dir)
@@ -57,10 +100,13 @@ static void load(const char *dir)
 		f = e->d_name[0] == '.' ? NULL : fopen(path, "rb");
 		if (!f)
 			continue;
-		seeds[n_seeds].data = malloc(INPUT_MAX);
-		seeds[n_seeds].len = seeds[n_seeds].data ? fread(seeds[n_seeds].data, 1, INPUT_MAX, f) : 0;
-		n_seeds++;
+		seeds[n_seeds].len = fread(input, 1, INPUT_MAX, f);
 		fclose(f);
+		seeds[n_seeds].data = malloc(seeds[n_seeds].len + 1);
+		if (!seeds[n_seeds].data)
+			break;
+		memcpy(seeds[n_seeds].data, input, seeds[n_seeds].len);
+		n_seeds++;
 	}
 	if (d)
 		closedir(d);
@@ -121,21 +167,20 @@ static void mutate(uint64_t *rng)
 int main(int argc, char **argv)
 {
 	const char *env = getenv("WEIR_FUZZ_SECONDS");
-	uint64_t rng, until, runs = 0;
+	uint64_t rng, until;
 
 	for (int i = 1; i < argc; i++)
 		load(argv[i]);
 	if (n_seeds == 0)
-		return tap_skip("no seeds: tests/fuzz/make_seeds makes some");
-	signal(SIGABRT, on_crash);
-	signal(SIGSEGV, on_crash);
+		return tap_skip("no seeds: tests/fuzz/make_seeds and make_values make some");
+	watch();
 	for (size_t i = 0; i < n_seeds; i++, runs++) {
 		input_len = seeds[i].len;
 		memcpy(input, seeds[i].data, input_len);
 		run_input();
 	}
 	rng = tap_seed();
-	until = time_mono_ns() + strtoull(env ? env : "20", NULL, 10) * NS_PER_S;
+	until = time_mono_ns() + strtoull(env ? env : "60", NULL, 10) * NS_PER_S;
 	for (; time_mono_ns() < until; runs++) {
 		const struct seed *s = &seeds[tap_random(&rng) % n_seeds];
 

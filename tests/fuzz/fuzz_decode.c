@@ -11,12 +11,6 @@
 #include "capture/decode.h"
 #include "tests/fuzz/fuzz.h"
 
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct packet p, quoted;
@@ -27,10 +21,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (decode_frame(&p, (enum link_type)(data[0] % LINK_MAX_), data + 3, size - 3, size - 3 + data[2],
 			 data[1] & 7) != DECODE_OK)
 		return 0;
-	must(p.ip >= data + 3 && p.ip + p.ip_len <= data + size);
-	must(p.payload_cap == 0 || p.payload_off + p.payload_cap <= p.ip_len);
-	must(p.payload_cap <= p.payload_len);
-	must(p.fragment != FRAGMENT_LATER || p.l4_off <= p.ip_len + data[2]);
+	FUZZ_MUST(p.ip >= data + 3 && p.ip + p.ip_len <= data + size);
+	FUZZ_MUST(p.payload_cap == 0 || p.payload_off + p.payload_cap <= p.ip_len);
+	FUZZ_MUST(p.payload_cap <= p.payload_len);
+	FUZZ_MUST(p.fragment != FRAGMENT_LATER || p.l4_off <= p.ip_len + data[2]);
 	decode_quoted(&p, &quoted, &unreachable);
 	return 0;
 }

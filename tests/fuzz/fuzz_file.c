@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		worker_settings_default(&set, true);
 		set.table_size = 1024;
 		set.look_inside = true;
-		fuzz_must(worker_new(&w, &set, &fuzz_sink) == 0);
+		FUZZ_MUST(worker_new(&w, &set, &fuzz_sink) == 0);
 	}
 	fuzz_run(w, data, size);
 	return 0;

@@ -31,7 +31,7 @@ static struct worker *worker_for(uint8_t bits)
 	}
 	if (i & 4)
 		set.closed_timeout_ns = 1000000;
-	fuzz_must(worker_new(&workers[i], &set, &fuzz_sink) == 0);
+	FUZZ_MUST(worker_new(&workers[i], &set, &fuzz_sink) == 0);
 	return workers[i];
 }
 

@@ -20,12 +20,6 @@ static const char found_text[] =
 	"      - {to: world, ports: [443/tcp], names: [x.example]}\n  shop/web: {inbound: [{from: c, ports: "
 	"[1/udp]}]}\n";
 
-static void must(bool ok)
-{
-	if (!ok)
-		abort();
-}
-
 /* Written and read back: no difference. */
 static void check_emit(const struct policy *p)
 {
@@ -34,10 +28,10 @@ static void check_emit(const struct policy *p)
 	struct buf b = BUF_INIT;
 	struct diff d;
 
-	must(policy_emit(&b, p, NULL) == 0);
-	must(policy_parse(&back, b.data, b.len, &errors) == 0);
-	must(diff_policies(&d, p, back) == 0);
-	must(d.n == 0);
+	FUZZ_MUST(policy_emit(&b, p, NULL) == 0);
+	FUZZ_MUST(policy_parse(&back, b.data, b.len, &errors) == 0);
+	FUZZ_MUST(diff_policies(&d, p, back) == 0);
+	FUZZ_MUST(d.n == 0);
 	diff_fini(&d);
 	policy_free(back);
 	buf_fini(&b);
@@ -49,12 +43,12 @@ static void check_compile(const struct policy *p)
 	struct buf b = BUF_INIT;
 	struct diff d;
 
-	must(policy_compile(&rs, p) == 0);
+	FUZZ_MUST(policy_compile(&rs, p) == 0);
 	ruleset_encode(&b, &rs);
-	must(ruleset_decode(&back, b.data, b.len) == 0);
-	must(diff_rulesets(&d, &rs, &back) == 0 && d.n == 0);
+	FUZZ_MUST(ruleset_decode(&back, b.data, b.len) == 0);
+	FUZZ_MUST(diff_rulesets(&d, &rs, &back) == 0 && d.n == 0);
 	for (size_t i = 1; i < rs.n_groups; i++)
-		must(strcmp(rs.groups[i - 1].name, rs.groups[i].name) < 0);
+		FUZZ_MUST(strcmp(rs.groups[i - 1].name, rs.groups[i].name) < 0);
 	diff_fini(&d);
 	ruleset_fini(&rs);
 	ruleset_fini(&back);
@@ -70,15 +64,15 @@ static void check_merge(const char *text, size_t len)
 	size_t k = 0;
 	int rc;
 
-	must(policy_parse(&found, found_text, strlen(found_text), &errors) == 0);
+	FUZZ_MUST(policy_parse(&found, found_text, strlen(found_text), &errors) == 0);
 	rc = policy_merge(&out, text, len, found, NULL, &errors);
-	must(rc == 0 || rc == -ENOTSUP);
+	FUZZ_MUST(rc == 0 || rc == -ENOTSUP);
 	for (size_t i = 0; rc == 0 && i < out.len && k < len; i++)
 		k += out.data[i] == text[k];
-	must(rc < 0 || k == len);
+	FUZZ_MUST(rc < 0 || k == len);
 	if (rc == 0) {
-		must(policy_merge(&again, out.data, out.len, found, &added, &errors) == 0);
-		must(added.len == 0 && again.len == out.len && memcmp(again.data, out.data, out.len) == 0);
+		FUZZ_MUST(policy_merge(&again, out.data, out.len, found, &added, &errors) == 0);
+		FUZZ_MUST(added.len == 0 && again.len == out.len && memcmp(again.data, out.data, out.len) == 0);
 	}
 	policy_free(found);
 	buf_fini(&out);
@@ -92,8 +86,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct policy *p = NULL;
 	int rc = policy_parse(&p, (const char *)data, size, &errors);
 
-	must(rc == 0 || rc == -EINVAL || rc == -E2BIG);
-	must((rc != 0) == errors.fatal);
+	FUZZ_MUST(rc == 0 || rc == -EINVAL || rc == -E2BIG);
+	FUZZ_MUST((rc != 0) == errors.fatal);
 	if (rc < 0)
 		return 0;
 	check_emit(p);

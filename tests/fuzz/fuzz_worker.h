@@ -15,12 +15,6 @@
 
 static uint64_t fuzz_bytes; /* told of in records since the last fuzz_run */
 
-static void fuzz_must(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
 static int fuzz_flow(void *arg, const struct flow_rec *f)
 {
 	struct buf b = BUF_INIT;
@@ -29,9 +23,9 @@ static int fuzz_flow(void *arg, const struct flow_rec *f)
 	(void)arg;
 	if (f->reason != FLOW_REASON_ACTIVE)
 		fuzz_bytes += f->bytes[0] + f->bytes[1];
-	fuzz_must(f->app[0] && f->end_ns >= f->start_ns && f->pkts[0] + f->pkts[1] > 0);
+	FUZZ_MUST(f->app[0] && f->end_ns >= f->start_ns && f->pkts[0] + f->pkts[1] > 0);
 	flow_encode(&b, f);
-	fuzz_must(flow_decode(&back, b.data, b.len) == 0 && back.id == f->id);
+	FUZZ_MUST(flow_decode(&back, b.data, b.len) == 0 && back.id == f->id);
 	buf_fini(&b);
 	return 0;
 }
@@ -40,14 +34,14 @@ static int fuzz_attempts(void *arg, const struct flow_attempts *a)
 {
 	(void)arg;
 	fuzz_bytes += a->bytes;
-	fuzz_must(a->count > 0 && a->n_exemplars > 0 && a->sources <= a->count && a->end_ns >= a->start_ns);
+	FUZZ_MUST(a->count > 0 && a->n_exemplars > 0 && a->sources <= a->count && a->end_ns >= a->start_ns);
 	return 0;
 }
 
 static int fuzz_coverage(void *arg, const struct coverage_rec *c)
 {
 	(void)arg;
-	fuzz_must(c->end_ns >= c->start_ns);
+	FUZZ_MUST(c->end_ns >= c->start_ns);
 	return 0;
 }
 
@@ -60,14 +54,14 @@ static void fuzz_run(struct worker *w, const void *data, size_t size)
 	struct worker_stats before, after;
 	int fd = memfd_create("fuzz", MFD_CLOEXEC);
 
-	fuzz_must(fd >= 0 && write(fd, data, size) == (ssize_t)size && lseek(fd, 0, SEEK_SET) == 0);
+	FUZZ_MUST(fd >= 0 && write(fd, data, size) == (ssize_t)size && lseek(fd, 0, SEEK_SET) == 0);
 	fuzz_bytes = 0;
 	worker_stats(w, &before);
 	worker_read_file(w, "fuzz", fd, 0, error);
 	worker_finish(w, FLOW_REASON_EOF);
 	worker_stats(w, &after);
-	fuzz_must(after.flows_live == 0 && after.dpi_live == 0);
-	fuzz_must(fuzz_bytes <= after.bytes - before.bytes);
+	FUZZ_MUST(after.flows_live == 0 && after.dpi_live == 0);
+	FUZZ_MUST(fuzz_bytes <= after.bytes - before.bytes);
 }
 
 #endif

@@ -6,7 +6,7 @@
 #   the world 203.0.113.0/24 ---- $LAB ("the host": engine, weir) ---- bridge ---- containers
 #
 # With a Docker Engine the containers are real ones; without, plain namespaces on a bridge play the same parts.
-# Sourced. Needs: LAB (a short unique name), LAB_DIR (a scratch folder). Sets LAB_BACKEND, LAB_DOCKER (the socket).
+# Sourced, after engine.sh. Needs: LAB (a short unique name), LAB_DIR (a scratch folder). Sets LAB_BACKEND, LAB_DOCKER (the socket).
 
 LAB_BACKEND=
 LAB_HOST_WORLD=203.0.113.1   # the host's address towards the world (TEST-NET-3, RFC 5737)
@@ -160,14 +160,11 @@ lab_net_up() {
 
 # ---- containers: a real engine, or plain namespaces -----------------------------------------------------------------
 lab_engine_up() {
+	local up=0
 	LAB_DOCKER=$LAB_DIR/docker.sock
-	command -v dockerd >/dev/null || { lab_why="dockerd is not installed"; return 1; }
-	lab_spawn dockerd "/run/netns/$LAB" dockerd --data-root "$LAB_DIR/docker" --exec-root "$LAB_DIR/docker-exec" \
-		-p "$LAB_DIR/docker.pid" -H "unix://$LAB_DOCKER" --dns $LAB_WORLD_DNS
-	lab_until 60 lab_docker version || {
-		lab_why=$(grep -o 'level=\(error\|fatal\).*' "$LAB_DIR/log/dockerd.log" | tail -n 1)
-		return 1
-	}
+	engine_start "/run/netns/$LAB" "$LAB_DIR" "$LAB_DIR/log/dockerd.log" --dns $LAB_WORLD_DNS || up=1
+	[ -z "$ENGINE_PID" ] || echo "$ENGINE_PID" >>"$LAB_DIR/pids"
+	[ $up = 0 ] || { lab_why=$ENGINE_WHY; return 1; }
 	mkdir -p "$LAB_DIR/image"/{usr,tmp,var/log,run,proc,sys,dev,etc,lab}
 	ln -sfn usr/bin "$LAB_DIR/image/bin"
 	ln -sfn usr/sbin "$LAB_DIR/image/sbin"

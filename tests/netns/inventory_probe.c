@@ -105,11 +105,19 @@ static void on_notice(void *arg, bool problem, const char *text)
 	printf("%s %s\n", problem ? "problem" : "notice", text);
 }
 
+static void on_unnamed(void *arg, const struct inventory_unnamed *u)
+{
+	(void)arg;
+	printf("unnamed %s", flow_unnamed_name(u->why));
+	print_addrs(u->addrs, u->n_addrs);
+	printf("\n");
+}
+
 static int watch(const char *socket, const char *netns_dir)
 {
 	const char *sockets[] = {socket, NULL};
 	struct inventory_settings s = {.runtime_sockets = sockets, .netns_dir = netns_dir};
-	struct inventory_events ev = {on_up, on_down, on_soon, on_link_up, on_link_down, on_host, on_notice, NULL};
+	struct inventory_events ev = {on_up, on_down, on_soon, on_link_up, on_link_down, on_host, on_notice, on_unnamed, NULL};
 	bool settled = false;
 	int r = inventory_open(&inv, &s, &ev);
 

@@ -1,36 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # An address that two workloads have for a while: whoever keeps it is in its own group again when the other is gone.
-. "${top_srcdir:-.}/tests/docker/lib.sh"
-lab_begin_netns members
-command -v busybox >/dev/null || lab_skip "needs busybox: apt-get install busybox-static"
-command -v nft >/dev/null || lab_skip "needs nft: apt-get install nftables"
-members_cleanup() {
-	# shellcheck disable=SC2046
-	for ns in $LAB_NS $LAB_EXTRA_NS; do kill -9 $(ip netns pids "$ns" 2>/dev/null) 2>/dev/null; done
-	lab_cleanup
-}
-trap members_cleanup EXIT
-state=$LAB_DIR/state
-log=$LAB_DIR/log
-mkdir "$state"
-w() { "$WEIR" "$@" --state "$state"; }
-host() { ip netns exec "$LAB_NS-$1" "${@:2}"; }
-lab_in ip link add br0 type bridge
-lab_in ip addr add 10.80.0.1/24 dev br0
-lab_in ip link set br0 up
-add() { # name, last byte of the address, bridge
-	LAB_EXTRA_NS="$LAB_EXTRA_NS $LAB_NS-$1"
-	ip netns add "$LAB_NS-$1"
-	ip link add "v$1" netns "$LAB_NS" type veth peer name eth0 netns "$LAB_NS-$1"
-	lab_in ip link set "v$1" master "$3" up
-	ip -n "$LAB_NS-$1" addr add "10.80.0.$2/24" dev eth0
-	ip -n "$LAB_NS-$1" link set eth0 up
-}
-add a 2 br0
-add b 3 br0
-host b busybox nc -ll -p 8080 -e cat >/dev/null 2>&1 </dev/null &
-printf 'runtime_sockets: []\n' >"$LAB_DIR/weir.yaml"
+. "${top_srcdir:-.}/tests/netns/lib.sh"
+lab_daemon members nft
+lab_bridge br0 10.80.0.1/24
+lab_workload a br0 10.80.0.2/24
+lab_workload b br0 10.80.0.3/24
+lab_serve b 8080
 cat >"$LAB_DIR/policy.yaml" <<CONF
 weir: 1
 groups:
@@ -44,18 +20,16 @@ policy:
       - {from: a, ports: [8080/tcp]}
     outbound: []
 CONF
-lab_in "$WEIR" run -c "$LAB_DIR/weir.yaml" --state "$state" >"$log" 2>&1 &
-lab_check "weir answers" lab_poll 20 w status -o json
-settled() { w status -o json | grep -q '"settled":true'; }
-lab_check "its inventory is complete" lab_poll 10 settled
+lab_check "weir answers" weir_start
+lab_check "its inventory is complete" lab_poll 10 weir_settled
 lab_check "apply" w apply "$LAB_DIR/policy.yaml" --confirm-within 0
-reach() { echo hello | host a busybox timeout 1 busybox nc 10.80.0.3 8080 2>/dev/null | grep -q hello; }
-member() { lab_in nft list set inet weir workloads_4 | grep -q "10.80.0.2 comment \"$1\""; }
+reach() { lab_echo a 10.80.0.3 8080; }
+member() { lab_in nft list set inet weir workloads_4 2>/dev/null | grep -q "10.80.0.2 comment \"$1\""; }
 lab_check "a is in its group" lab_poll 5 member a
 lab_check "a reaches b" reach
 lab_in ip link add br1 type bridge # another network with the same addresses
 lab_in ip link set br1 up
-add d 2 br1
+lab_workload d br1 10.80.0.2/24
 lab_check "the latest to come with the address has it" lab_poll 10 member d
 ip netns del "$LAB_NS-d"
 lab_check "it goes, and a is in its group again" lab_poll 10 member a

@@ -3,38 +3,18 @@
 # One record per conversation, with the right client and the real ends, whichever way it goes: over one bridge, routed
 # across two, through a published port (from outside, from another bridge, and back into its own), masqueraded to the
 # outside; and one that was there before anybody looked, told by who began it.
-. "${top_srcdir:-.}/tests/docker/lib.sh"
-lab_begin_netns sight
-for tool in jq nft busybox; do command -v $tool >/dev/null || lab_skip "needs $tool: apt-get install $tool"; done
-state=$LAB_DIR/state
-log=$LAB_DIR/weir.log
-mkdir "$state"
-chmod 755 "$LAB_DIR"
-w() { verb=$1; shift; "$WEIR" "$verb" --state "$state" "$@"; }
-inside() { side=$1; shift; nsenter --net="/run/netns/$LAB_NS-$side" "$@"; }
+. "${top_srcdir:-.}/tests/netns/lib.sh"
+lab_daemon sight nft
 
 # Two bridges as Docker makes them (one: a and b, two: s) and the outside, o, on a link of its own.
-workload() { # name, bridge or -, address, router
-	lab_netns "$LAB_NS-$1" || lab_skip "no network namespaces here"
-	ip -n "$LAB_NS-$1" link set lo up
-	lab_in ip link add "v$1" type veth peer name eth0 netns "$LAB_NS-$1"
-	[ "$2" = - ] || lab_in ip link set "v$1" master "$2"
-	[ "$2" = - ] && lab_in ip addr add "$4/24" dev "v$1"
-	ip -n "$LAB_NS-$1" addr add "$3/24" dev eth0
-	ip -n "$LAB_NS-$1" link set eth0 up
-	lab_in ip link set "v$1" up
-	ip -n "$LAB_NS-$1" route add default via "$4"
-}
-for n in one two; do
-	lab_in ip link add br-$n type bridge
-	[ $n = one ] && net=1 || net=2
-	lab_in ip addr add 10.90.$net.1/24 dev br-$n
-	lab_in ip link set br-$n up
-done
-workload a br-one 10.90.1.2 10.90.1.1
-workload b br-one 10.90.1.3 10.90.1.1
-workload s br-two 10.90.2.2 10.90.2.1
-workload o - 10.90.9.2 10.90.9.1
+lab_bridge br-one 10.90.1.1/24
+lab_bridge br-two 10.90.2.1/24
+lab_workload a br-one 10.90.1.2/24
+lab_workload b br-one 10.90.1.3/24
+lab_workload s br-two 10.90.2.2/24
+lab_workload o - 10.90.9.2/24
+lab_in ip addr add 10.90.9.1/24 dev vo
+for n in a:1 b:1 s:2 o:9; do ip -n "$LAB_NS-${n%:*}" route add default via "10.90.${n#*:}.1"; done
 lab_in sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
 # What crosses a bridge is nobody's to translate, as where br_netfilter is not loaded.
 lab_in sh -c '[ ! -e /proc/sys/net/bridge ] || echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables'
@@ -51,23 +31,14 @@ table ip nat {
 }
 NFT
 
-serve() { # namespace, port
-	nsenter --net="/run/netns/$LAB_NS-$1" busybox nc -ll -p "$2" -e cat >/dev/null 2>&1 </dev/null &
-	LAB_PIDS="$LAB_PIDS $!"
-	lab_poll 10 listening "$1" "$2"
-}
-listening() { inside "$1" busybox netstat -ltn | grep -q ":$2 "; }
-serve s 80
-serve b 81
-serve o 443
-serve b 7000
-speak() { # namespace, address, port: a line there and back
-	echo hello | inside "$1" timeout 0.7 busybox nc "$2" "$3" | grep -q hello
-}
+lab_serve s 80
+lab_serve b 81
+lab_serve o 443
+lab_serve b 7000
 
 # Connections that are there before weir, with data both ways all the time: one that the kernel's connection tracking
 # sees, being routed, and one within a bridge, which it does not.
-serve s 7001
+lab_serve s 7001
 steady() { # address, port
 	: >"$LAB_DIR/echo.$2"
 	nsenter --net="/run/netns/$LAB_NS-a" sh -c "while sleep 0.1; do echo line; done | exec busybox nc $1 $2" \
@@ -78,14 +49,11 @@ steady() { # address, port
 steady 10.90.1.3 7000
 steady 10.90.2.2 7001
 
-printf 'write_through: 1s\nruntime_sockets: []\n' >"$LAB_DIR/weir.yaml"
-lab_spawn "$log" "$WEIR" run -c "$LAB_DIR/weir.yaml" --state "$state"
-watched() { [ "$(w status -o json 2>/dev/null | jq '[.interfaces[] | select(.attached)] | length')" = 3 ]; }
-lab_check "both bridges and the link to the outside are watched" lab_poll 20 watched
-settled() { w status -o json | jq -es '.[0].inventory.settled' >/dev/null; }
-lab_poll 20 settled
+lab_check "weir starts" weir_start
+lab_check "both bridges and the link to the outside are watched" lab_poll 20 weir_watches 3
+lab_check "the inventory is complete" lab_poll 20 weir_settled
 
-spoke() { lab_check "$1" speak "$2" "$3" "$4"; }
+spoke() { lab_check "$1" lab_echo "$2" "$3" "$4"; }
 spoke "speaks: over one bridge" a 10.90.1.3 81
 spoke "speaks: routed across two" a 10.90.2.2 80
 spoke "speaks: masqueraded to the outside" a 10.90.9.2 443
@@ -124,7 +92,7 @@ lab_check "in mid-flow, within a bridge: unknown" midflow 7000 unknown
 taught() { w map -o json 2>/dev/null | jq -es 'any(.[]; .dest_port == 7001 and .teaching > 0)' >/dev/null; }
 lab_check "what is known teaches" lab_poll 5 taught
 untaught() {
-	! w map -o json | jq -es 'any(.[]; (.dest_port == 7000 or .dest_port > 30000) and .teaching > 0)' >/dev/null
+	! w map -o json 2>/dev/null | jq -es 'any(.[]; (.dest_port == 7000 or .dest_port > 30000) and .teaching > 0)' >/dev/null
 }
 lab_check "what is unknown does not" untaught
 total() { n=$(flows | wc -l); echo "# $n records of TCP"; [ "$n" = 8 ]; }

@@ -289,7 +289,35 @@ static void test_lies(void)
 	CHECK_EQ(p.port[1], 80);
 	CHECK_EQ(p.payload_cap, 0);
 	CHECK_EQ(p.payload_len, 5);
-	CHECK_EQ(decode_cut(&p, LINK_RAW, &f, 33, f.len, 0), DECODE_MALFORMED);
+	/* Behind the ports: enough for the flow. Before them: not. */
+	CHECK_EQ(decode_cut(&p, LINK_RAW, &f, 24, f.len, 0), DECODE_OK);
+	CHECK_EQ(p.port[1], 80);
+	CHECK_EQ(p.tcp_flags | p.payload_cap, 0);
+	CHECK_EQ(decode_cut(&p, LINK_RAW, &f, 23, f.len, 0), DECODE_MALFORMED);
+}
+
+/* No whole transport header, by the packet's own word: seen all the same, with what is there. */
+static void test_headless(void)
+{
+	static const uint8_t protocols[] = {6, 17, 132, 1};
+	struct frame f = {.len = 0};
+	struct packet p;
+
+	put_packet4(&f);
+	f.b[6] = 0x20; /* a first fragment has the ports that the later ones need */
+	for (unsigned i = 0; i < 8 * sizeof(protocols); i++) {
+		bool icmp = i >= 24, ports = !icmp && i % 8 >= 4;
+
+		f.b[9] = protocols[i / 8];
+		f.b[3] = (uint8_t)(20 + i % 8);
+		/* ICMP is known by its type; without one it is nothing. */
+		CHECK_EQ(decode_all(&p, LINK_RAW, &f, 0), i == 24 ? DECODE_MALFORMED : DECODE_OK);
+		CHECK_EQ(p.fragment, FRAGMENT_FIRST);
+		CHECK_EQ(p.port[0], ports ? 49152 : 0);
+		CHECK_EQ(p.port[1], ports ? 80 : 0);
+		CHECK_EQ(p.icmp_type, icmp && i > 24 ? 0xc0 : 0);
+		CHECK_EQ(p.tcp_flags | p.payload_cap, 0);
+	}
 }
 
 static void test_tunnels(void)
@@ -457,6 +485,7 @@ int main(void)
 	test_ip6_headers();
 	test_fragments4();
 	test_lies();
+	test_headless();
 	test_tunnels();
 	test_tunnel_depth();
 	test_icmp();

@@ -269,6 +269,84 @@ static void test_late_name(void)
 	bench_fini(&b);
 }
 
+/* The note of a workload without a name, as the inventory tells it. */
+static void unnamed(struct bench *b, enum flow_unnamed why, const char *address, uint64_t from_ns, uint64_t to_ns)
+{
+	struct inventory_unnamed u = {.why = (uint8_t)why, .from_ns = from_ns, .to_ns = to_ns, .n_addrs = address != NULL};
+
+	if (address)
+		u.addrs[0] = addr_of(address);
+	engine_unnamed(b->engine, &u);
+}
+
+/* The reason that such a flow is stored with, when the wait is over. */
+static unsigned why(struct bench *b, const char *client, uint64_t start_ns)
+{
+	struct flow_rec f = flow(client, "10.0.0.9", 40000, 80, start_ns), got = {0};
+
+	report(b, &f, f.end_ns);
+	engine_release(b->engine, f.end_ns + 2 * NS_PER_S, false);
+	CHECK(stored(b, &f, &got));
+	CHECK_EQ(got.unnamed[1], FLOW_UNNAMED_NONE);
+	return got.unnamed[0];
+}
+
+static void test_unnamed(void)
+{
+	struct addr bridge = addr_of("10.0.0.1");
+	struct engine_stats s;
+	struct bench b;
+
+	bench_init(&b, false);
+	up(&b, 12, "shop/web", "10.0.0.9");
+	CHECK_EQ(why(&b, "10.0.0.70", T0), FLOW_UNNAMED_PRIVATE);
+	CHECK_EQ(names_network(engine_names(b.engine), 2, &bridge, 1), 0);
+	CHECK_EQ(why(&b, "10.0.0.71", T0), FLOW_UNNAMED_NEVER);
+	CHECK_EQ(why(&b, "8.8.8.8", T0), FLOW_UNNAMED_NONE); /* the world's */
+	CHECK_EQ(why(&b, "10.0.0.9", T0), FLOW_UNNAMED_NONE); /* named */
+	/* By address, at its time; by time alone; each address for itself. */
+	unnamed(&b, FLOW_UNNAMED_GONE, "10.0.0.72", T0, T0 + NS_PER_S);
+	CHECK_EQ(why(&b, "10.0.0.72", T0), FLOW_UNNAMED_GONE);
+	CHECK_EQ(why(&b, "10.0.0.72", T0 + 60 * NS_PER_S), FLOW_UNNAMED_NEVER);
+	CHECK_EQ(why(&b, "10.0.0.73", T0), FLOW_UNNAMED_NEVER);
+	unnamed(&b, FLOW_UNNAMED_MISSED, NULL, T0 + 100 * NS_PER_S, T0 + 101 * NS_PER_S);
+	CHECK_EQ(why(&b, "10.0.0.74", T0 + 100 * NS_PER_S), FLOW_UNNAMED_MISSED);
+	unnamed(&b, FLOW_UNNAMED_FAILED, NULL, T0 + 200 * NS_PER_S, UINT64_MAX);
+	CHECK_EQ(why(&b, "10.0.0.75", T0 + 900 * NS_PER_S), FLOW_UNNAMED_FAILED);
+	engine_stats(b.engine, &s);
+	CHECK_EQ(s.unnamed_why[FLOW_UNNAMED_NEVER], 3);
+	CHECK_EQ(s.unnamed_why[FLOW_UNNAMED_GONE], 1);
+	CHECK_EQ(s.unnamed, 7);
+	bench_fini(&b);
+}
+
+/* An inventory that has fallen behind is waited for, but not for ever. */
+static void test_silence(void)
+{
+	struct flow_rec f = flow("10.0.0.70", "10.0.0.9", 40000, 80, T0), g = f, got;
+	struct bench b;
+
+	bench_init(&b, false);
+	up(&b, 12, "shop/web", "10.0.0.9");
+	engine_inventory(b.engine, T0 - NS_PER_S);
+	report(&b, &f, f.end_ns);
+	engine_release(b.engine, f.end_ns + 5 * NS_PER_S, false);
+	CHECK(!stored(&b, &f, &got));
+	up(&b, 70, "shop/job", "10.0.0.70");
+	engine_inventory(b.engine, f.end_ns + 5 * NS_PER_S);
+	engine_release(b.engine, f.end_ns + 6 * NS_PER_S, false);
+	CHECK(stored(&b, &f, &got));
+	CHECK_EQ(got.workload[0], 70);
+	g = flow("10.0.0.71", "10.0.0.9", 40000, 80, T0 + 60 * NS_PER_S);
+	report(&b, &g, g.end_ns);
+	engine_release(b.engine, g.end_ns + 5 * NS_PER_S, false);
+	CHECK(!stored(&b, &g, &got));
+	engine_release(b.engine, g.end_ns + 20 * NS_PER_S, false);
+	CHECK(stored(&b, &g, &got));
+	CHECK_EQ(got.unnamed[0], FLOW_UNNAMED_SILENT);
+	bench_fini(&b);
+}
+
 static void test_origin(void)
 {
 	struct flow_rec f = flow("10.0.0.3", "198.51.100.7", 80, 50000, T0), got; /* seen from the middle: server first */
@@ -400,6 +478,42 @@ static void test_loss(void)
 	bench_fini(&b);
 }
 
+/* The second engine of a daemon, told of a gap that the first has written down, too: it counts what the ledger has, once. */
+static void test_recall(void)
+{
+	struct coverage_rec lost = {.start_ns = T0, .end_ns = T0 + 10 * NS_PER_S, .iface = 2, .iface_name = "br0", .received = 10,
+				    .lost_kernel = 3};
+	const struct coverage_rec gap = {.start_ns = T0 + 20 * NS_PER_S, .end_ns = T0 + 21 * NS_PER_S, .iface = 2,
+					 .iface_name = "br0", .gap = 1};
+	const struct engine_options eo = {.live = true, .grace_ns = 2 * NS_PER_S};
+	struct flow_rec during = flow("10.0.0.2", "10.0.0.3", 40000, 80, T0 + 20 * NS_PER_S);
+	const struct coverage_rec *sums;
+	struct engine_stats s;
+	struct bench b;
+	struct edge *e;
+
+	bench_init(&b, false);
+	CHECK_EQ(engine_coverage(b.engine, &lost), 0);
+	CHECK_EQ(engine_coverage(b.engine, &gap), 0);
+	CHECK_EQ(engine_commit(b.engine), 0);
+	engine_free(b.engine);
+	CHECK_EQ(engine_new(&b.engine, b.store, &eo), 0);
+	up(&b, 11, "a", "10.0.0.2");
+	up(&b, 12, "b", "10.0.0.3");
+	CHECK_EQ(engine_coverage(b.engine, &gap), 0);
+	engine_recall(b.engine, T0);
+	engine_stats(b.engine, &s);
+	CHECK_EQ(s.gaps, 1);
+	CHECK_EQ(s.lost, 3);
+	CHECK_EQ(engine_ifaces(b.engine, &sums), 1);
+	CHECK(sums[0].lost_kernel == 3 && sums[0].received == 10 && sums[0].gap == 1 && strcmp(sums[0].iface_name, "br0") == 0);
+	report(&b, &during, T0);
+	CHECK_EQ(edges_of(&b, &e), 1);
+	CHECK_EQ(e[0].agg.teaching, 0);
+	free(e);
+	bench_fini(&b);
+}
+
 static void test_settled(void)
 {
 	struct addr_interval i;
@@ -435,9 +549,12 @@ int main(void)
 	test_names_in_store();
 	test_counts_once();
 	test_late_name();
+	test_unnamed();
+	test_silence();
 	test_origin();
 	test_origin_views();
 	test_loss();
+	test_recall();
 	test_settled();
 	return tap_done();
 }

@@ -61,6 +61,7 @@ static void test_times(void)
 			far = flow(3, 2, now, ahead), farther = flow(4, 2, UINT64_MAX - 5, UINT64_MAX - 1), kept;
 	struct flow_attempts a = {.start_ns = now, .end_ns = now - NS_PER_S, .iface = 2, .proto = 6, .count = 3};
 	struct coverage_rec c = {.start_ns = now, .end_ns = now - NS_PER_S, .iface = 2, .iface_name = "br0"};
+	const struct verdict_rec v = {.first_ns = now, .last_ns = now - NS_PER_S, .kind = VERDICT_BLOCK, .count = 1};
 	struct engine_stats s;
 	struct buf b = BUF_INIT;
 	struct store_txn *t;
@@ -70,6 +71,7 @@ static void test_times(void)
 	CHECK_EQ(report(&back), 0);
 	CHECK_EQ(engine_attempts(engine, b.data, b.len), 0);
 	CHECK_EQ(engine_coverage(engine, &c), 0);
+	engine_verdict(engine, &v);
 	CHECK(report(&far) < 0);
 	CHECK(report(&farther) < 0);
 	c.start_ns = c.end_ns = ahead;
@@ -77,6 +79,7 @@ static void test_times(void)
 	CHECK_EQ(engine_commit(engine), 0);
 	CHECK_EQ(stats().flows, 2);
 	CHECK_EQ(stats().attempts, 1);
+	CHECK_EQ(stats().verdicts, 1);
 	CHECK(stats().newest_flow_ns < now + NS_PER_S);
 	CHECK_EQ(store_begin(&t, store, false), 0);
 	CHECK_EQ(store_flow_get(t, back.start_ns, back.id, &kept), 0);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the files of the namespace inventory share: netns.c follows them, netns_tell.c says what is to be known of them. */
+#ifndef WEIR_INVENTORY_NETNS_IMPL_H
+#define WEIR_INVENTORY_NETNS_IMPL_H
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/flow.h"
+#include "inventory/netns.h"
+#include "inventory/netns_inside.h"
+#include "netlink/nl.h"
+
+/* A namespace that a runtime made is left to it for so long: it knows a better name than an UUID. */
+#define NETNS_RUNTIME_FIRST_NS (2 * NS_PER_S)
+
+struct ns {
+	struct ns *next;
+	char name[128]; /* "": it talks, and no file has been found to be it */
+	int32_t nsid;
+	uint64_t inode, start_ns; /* nameless: inode 0, and the earliest that it can have begun */
+	struct inside inside;
+	bool attached; /* for good: a workload that loses its link has still been one */
+	/* Monotonic: when it was found, when last looked into, when its links are to be listed (0: they need not). */
+	uint64_t seen_ns, asked_ns, links_due_ns;
+	uint64_t told; /* workload id, 0: none */
+};
+
+struct netns {
+	struct table *table;
+	struct links *links;
+	struct netns_dir *dir;
+	struct netns_events *events;
+	struct netns_lister *lister;
+	struct nl *query;
+	struct ns *list;
+	unsigned n_nameless;
+	uint64_t own_inode;
+	uint64_t read_ns;   /* UTC: everything that had happened by then has been read */
+	uint64_t missed_ns; /* UTC: when a file was last found to be gone that had never been looked into */
+	int epoll, poll_timer;
+	bool deaf; /* no notices of others: they must be asked */
+	bool told_denied, started, lost;
+};
+
+/* The workload as it is, if it is one by now. at_once: it is over, so nobody else will speak for it. 0 or -ENOMEM. */
+int netns_tell(struct netns *n, struct ns *s, bool at_once);
+int netns_tell_all(struct netns *n);
+void netns_tell_gone(struct netns *n, struct ns *s);
+/* It has ended without a name. */
+void netns_tell_unnamed(struct netns *n, const struct ns *s);
+/* Something happened between from_ns and until_ns (0: now) of which nobody knows which addresses it was about. */
+void netns_tell_unknown(struct netns *n, enum flow_unnamed why, uint64_t from_ns, uint64_t until_ns);
+/* Its runtime knows a better name, and has still time to tell it. */
+bool netns_left_to_runtime(const struct ns *s, uint64_t now_mono_ns);
+
+#endif

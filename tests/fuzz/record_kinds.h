@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What fuzz_record decodes; the first byte of its inputs. */
+#ifndef WEIR_TESTS_FUZZ_RECORD_KINDS_H
+#define WEIR_TESTS_FUZZ_RECORD_KINDS_H
+
+enum record_kind {
+	RECORD_FLOW,
+	RECORD_ATTEMPTS,
+	RECORD_COVERAGE,
+	RECORD_EDGE,
+	RECORD_VERDICT,
+	RECORD_WORKLOAD,
+	RECORD_RULESET,
+	RECORD_LINK,
+	RECORD_STATS,
+	RECORD_ROLES,
+	RECORD_ASK,
+	RECORD_ORIGIN,
+	RECORD_APPLY,
+	RECORD_DONE,
+	RECORD_SETTINGS,
+	RECORD_KINDS
+};
+
+#endif
