@@ -9,10 +9,12 @@ Three questions:
   - are ends, packets and bytes of all flows the same; where they are not, the difference is derived from the capture
     frame by frame (counters.py), and counters.tsv says which classes of difference a capture has, of how many frames;
   - is the community ID the same.
-    And of every capture, malformed ones too: it is read or refused with a message, in time, and no process of ours
-    ends badly or, in a build with sanitizers, has anything reported of it, a leak included. What is not explained fails, and so does an explanation of what is no longer so.
-    Skipped where WEIR_CORPUS has no EXPECTED-flows.tsv. With --tsv FILE the rows are kept, for the corpus' own
-    scorer; arguments name categories to run instead of all. """
+What is not explained fails, and so does an explanation of what is no longer so. And of every capture, malformed ones
+too: it is read or refused with a message, in time, and no process of ours ends badly or, in a build with sanitizers,
+has anything reported of it, a leak included.
+Skipped where WEIR_CORPUS has no EXPECTED-flows.tsv. With --tsv FILE the rows are kept, for the corpus' own scorer;
+arguments name categories to run instead of all.
+"""
 import argparse
 import csv
 import os
