@@ -48,7 +48,9 @@ int source_read(struct source *s, int max, source_packet_fn fn, void *arg, char 
 /* Whether the interface itself sent this frame, as opposed to a port of the bridge, or the other end of the veth. */
 bool source_sent_by_itself(const struct source *s, const uint8_t *data, uint32_t caplen);
 
-/* Whether the frames handed out by one source_read stay where they are until the next. */
+/* Whether the frames handed out by one source_read stay where they are until the next, with SOURCE_SLACK bytes behind each
+ * that can be read, whatever they say. */
+#define SOURCE_SLACK 64
 bool source_frames_stay(const struct source *s);
 
 /* Growth since the last call: frames the kernel took in, dropped for want of room, and the interface itself dropped. */
