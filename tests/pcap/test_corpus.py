@@ -8,13 +8,13 @@ Three questions:
     each category has its bar, and differences.tsv names the file, how many rows may differ, and why;
   - are ends, packets and bytes of all flows the same; where they are not, the difference is derived from the capture
     frame by frame (counters.py), and counters.tsv says which classes of difference a capture has, of how many frames;
-  - is the community ID the same.
-What is not explained fails, and so does an explanation of what is no longer so. And of every capture, malformed ones
-too: it is read or refused with a message, in time, and no process of ours ends badly or, in a build with sanitizers,
-has anything reported of it, a leak included.
-Skipped where WEIR_CORPUS has no EXPECTED-flows.tsv. With --tsv FILE the rows are kept, for the corpus' own scorer;
-arguments name categories to run instead of all.
-"""
+  - is the community ID the same. What is not explained fails, and so does an explanation of what is no longer so.
+    Skipped where WEIR_CORPUS has no EXPECTED-flows.tsv. With --tsv FILE the rows are kept, for the corpus' own
+    scorer; arguments name categories to run instead of all.
+
+Every capture, also those that the oracle has no row for (malformed, of no link type it knows, without IP), is read to
+its end or refused with a message, in time, and no process of ours ends badly or, where this weir was built with
+sanitizers, has anything reported of it, a leak included. """
 import argparse
 import csv
 import os
@@ -61,6 +61,16 @@ def read_capture(weir, corpus, name):
     except subprocess.TimeoutExpired:
         return [], -1, f"not done after {FILE_TIMEOUT} s"
     return list(flows2tsv.rows_of(name, run.stdout.splitlines())), run.returncode, run.stderr
+
+
+def ends_well(name, status, said):
+    """What is wrong with how weir read that capture; None: nothing."""
+    alarm = next((line for line in said.splitlines() if any(word in line for word in ALARMS)), None)
+    if alarm:
+        return f"{name}: {alarm.strip()}"
+    if status not in (0, 1) or (status == 1 and not said.strip()):
+        return f"{name}: weir read exits {status}: {said.strip()[-200:]}"
+    return None
 
 
 def inspected(row):
@@ -160,16 +170,6 @@ def judge_counters(found, seen):
             if found[name][kind] != listed[name][kind]]
 
 
-def ends_well(name, status, said):
-    """What is wrong with how weir read that capture, as far as weir itself or a sanitizer in it says; None: nothing."""
-    alarm = next((line for line in said.splitlines() if any(word in line for word in ALARMS)), None)
-    if alarm:
-        return f"{name}: {alarm.strip()}"
-    if status not in (0, 1) or (status == 1 and not said.strip()):
-        return f"{name}: weir read exits {status}: {said.strip()[-200:]}"
-    return None
-
-
 def captures(corpus, categories):
     with open(os.path.join(corpus, "MANIFEST.tsv"), encoding="utf-8", errors="replace") as f:
         names = [row["file"] for row in csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE)]
@@ -203,6 +203,7 @@ def main():
             failures += filter(None, [ends_well(name, status, said)])
             found[name], wrong = counters.check(os.path.join(corpus, name), by_file[name], out)
             failures += [f"{name}: {text}" for text in wrong]
+    print(f"# {len(names)} captures read, {len(by_file)} of them known to the oracle")
     if args.tsv:
         with open(args.tsv, "w", encoding="utf-8") as f:
             out = csv.DictWriter(f, flows2tsv.COLUMNS, delimiter="\t", quoting=csv.QUOTE_NONE, lineterminator="\n")
