@@ -87,6 +87,9 @@ struct enforcer {
 	struct enforcer_notice notices[ENFORCER_NOTICES_MAX];
 	size_t n_notices;
 
+	bool members_late; /* the kernel did not take a change of members */
+	bool counters_known; /* this engine has told how the kernel's counters stood last */
+	bool counters_seeded; /* some engine has */
 	struct nft *nft; /* NULL: no CAP_NET_ADMIN, or no nftables */
 	int nft_fds[16];
 	size_t n_nft_fds;
@@ -132,6 +135,10 @@ void enforcer_soon(void *arg, const struct workload *w); /* inventory's workload
 void enforcer_soon_came(struct enforcer *e, const struct workload *w); /* after it is one of e->workloads */
 void enforcer_soon_tick(struct enforcer *e);
 void enforcer_soon_close(struct enforcer *e);
+
+/* enforcer_counters.c: how the kernel's counters stood when they were last read is kept in the store */
+bool enforcer_counters(struct enforcer *e, const struct msg *m); /* IPC_COUNTERS; false: another message */
+void enforcer_counter(void *arg, const struct counter_rec *c, const struct verdict_rec *v); /* nft_events.counter */
 
 /* enforcer_runtimes.c: what is known of container runtimes, and of those that cannot be reached */
 bool enforcer_recall(struct enforcer *e, const struct msg *m); /* IPC_RECALL, IPC_RECALLED; false: another message */

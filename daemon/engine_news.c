@@ -237,7 +237,8 @@ void engine_news(struct engine_role *r, struct msg *m)
 			engine_orders_done(r, &d);
 		break;
 	default:
-		take_number(r, m);
+		if (!engine_counters_news(r, m))
+			take_number(r, m);
 	}
 }
 
