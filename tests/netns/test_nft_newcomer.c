@@ -71,7 +71,7 @@ static void test_named_late(bool v4)
 	CHECK_EQ(e, 0);
 	s = (double)(time_mono_ns() - start) / 1e9;
 	printf("# IPv%d: connected after %.2f s, named after 0.3 s\n", v4 ? 4 : 6, s);
-	CHECK(s < 2.5);
+	CHECK(s < 6.5); /* with the second or third try of its own, after 1 and 3 s */
 	close(fd);
 	nftlab_poll(&t);
 	CHECK_EQ(nftlab_total(&t, VERDICT_BLOCK), 0);
@@ -90,9 +90,8 @@ static void test_never_named(bool v4)
 	CHECK_EQ(nftlab_total(&t, VERDICT_BLOCK), 1);
 	/* From now on like anybody, and each time. */
 	for (int i = 0; i < 5; i++) {
-		CHECK_EQ(connect_to_db(INTRUDER, v4, 3000, &s), -ECONNREFUSED);
-		CHECK(s < 0.5);
-	}
+		CHECK_EQ(connect_to_db(INTRUDER, v4, 10000, &s), -ECONNREFUSED);
+	} /* at once, that is without asking a second time: one more is counted for each, below */
 	CHECK(nftlab_await(&t, VERDICT_BLOCK, 6));
 	CHECK_EQ(nftlab_count(&t, VERDICT_BLOCK, INTRUDER, DB, v4, "5432/tcp"), 6);
 	CHECK_EQ(nftlab_total(&t, VERDICT_BLOCK), 6);
