@@ -29,6 +29,9 @@ bool proto_is_icmp(uint8_t proto);   /* ICMP, ICMPv6 */
 /* Neighbour discovery and multicast membership of IPv6 (RFC 4861, 2710, 3810): ICMPv6 types without which no address works
  * and which no policy is asked about. */
 bool proto_is_housekeeping(uint8_t proto, uint16_t port_or_type);
+/* ICMP that tells of another packet's fate (RFC 792, 4443): unreachable, source quench, redirect, time exceeded, parameter
+ * problem; packet too big. */
+bool proto_is_icmp_error(uint8_t proto, uint16_t type);
 /* JSON form: "TCP", "UDP", "SCTP", "ICMP", "ICMPv6", else the number. Returns buf. */
 const char *proto_format_json(uint8_t proto, char buf[PROTO_STRLEN]);
 /* Policy form: "tcp", "udp", "sctp", "icmp", "icmpv6", "gre", "esp", ..., else "proto-N". Returns buf. */

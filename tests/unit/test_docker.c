@@ -259,7 +259,7 @@ static void run_a_while(void)
 /* ---- replies ---------------------------------------------------------------------------------------------------- */
 
 static struct {
-	bool running_a, gone_a, list_a, hold_inspect;
+	bool running_a, gone_a, list_a, hold_inspect, macvlan;
 	const char *started_a, *finished_a, *address_a, *name_a;
 } world;
 
@@ -292,6 +292,8 @@ static int good(const char *path, struct buf *b)
 	} else if (strcmp(path, "/networks/" NET) == 0) {
 		buf_adds(b, "{\"Containers\":{\"" ID_A "\":{\"IPv4Address\":\"10.0.0.7/24\",\"IPv6Address\":\"fd00::7/64\"},\"" ID_B
 			    "\":{\"IPv4Address\":\"10.0.0.8/24\"}}}");
+	} else if (strncmp(path, "/networks?filters=", 18) == 0 && world.macvlan) {
+		buf_adds(b, "[{\"Id\":\"" NET "\",\"Name\":\"lan\",\"Driver\":\"macvlan\"},{\"Driver\":\"ipvlan\"},7]");
 	} else if (strcmp(path, "/images/" IMAGE "/json") == 0) {
 		buf_adds(b, "{\"Id\":\"" IMAGE "\",\"RepoDigests\":[\"other@sha256:00\",\"docker.io/library/nginx@sha256:99\"]}");
 	} else if (strncmp(path, "/events?", 8) != 0) {
@@ -520,6 +522,24 @@ static void test_reconnect(void)
 	end();
 }
 
+/* Networks that cannot be watched are told of, once, whether they were there or come. */
+static void test_unseen(void)
+{
+	begin(good);
+	world.macvlan = true;
+	RUN_UNTIL(told.problems == 1);
+	CHECK(strstr(told.notice, "network lan is macvlan") != NULL);
+	RUN_UNTIL(engine.stream >= 0);
+	event("network", "create", ID_B, T(1), "\"name\":\"plain\",\"type\":\"bridge\"");
+	event("network", "connect", NET, T(2), "\"name\":\"lan\",\"type\":\"macvlan\",\"container\":\"" ID_A "\"");
+	run_a_while();
+	CHECK_EQ(told.problems, 1);
+	event("network", "create", ID_A, T(3), "\"name\":\"wan\",\"type\":\"ipvlan\"");
+	RUN_UNTIL(told.problems == 2);
+	CHECK(strstr(told.notice, "network wan is ipvlan") != NULL);
+	end();
+}
+
 static void test_since(void)
 {
 	uint64_t now = time_now_ns();
@@ -680,6 +700,7 @@ int main(void)
 	test_removed_before_inspect();
 	test_stale_inspect();
 	test_reconnect();
+	test_unseen();
 	test_since();
 	test_framing();
 	test_hostile();
