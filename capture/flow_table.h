@@ -63,7 +63,7 @@ struct flow {
 	uint64_t bytes[2], payload[2];
 	uint32_t pkts[2];
 	uint64_t conv_id;      /* 0 while it is the id of this record */
-	uint16_t iface[2];     /* 1 + capture interface that counts the packets of this end; 0 none yet */
+	uint16_t iface[2];     /* 1 + capture interface that counts the packets of this end, and IFACE_OWN; 0 none yet */
 	uint8_t tcp_flags[2];
 	uint8_t icmp_code;
 	uint8_t epoch;         /* of the last write-through */

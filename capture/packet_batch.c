@@ -44,6 +44,7 @@ void packet_batch_take(struct worker *w, const struct packet *p, uint32_t wirele
 	n = nth(w, w->n_pending++);
 	n->packet = *p;
 	n->wirelen = wirelen;
+	n->own = w->frame_own;
 	n->time_ns = time_ns;
 	if (p->fragment != FRAGMENT_LATER) {
 		track_key(&n->key, p);

@@ -24,7 +24,7 @@
 
 static struct iface *iface_of(struct worker *w, const struct flow *f)
 {
-	uint16_t i = f->iface[0] ? f->iface[0] : f->iface[1];
+	unsigned i = (f->iface[0] ? f->iface[0] : f->iface[1]) & ~IFACE_OWN;
 
 	return i ? &w->ifaces[i - 1] : w->current;
 }

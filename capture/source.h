@@ -45,6 +45,9 @@ int source_fd(const struct source *s); /* to poll; live only, else -1 */
 #define SOURCE_END (-4096)
 int source_read(struct source *s, int max, source_packet_fn fn, void *arg, char *error);
 
+/* Whether the interface itself sent this frame, as opposed to a port of the bridge, or the other end of the veth. */
+bool source_sent_by_itself(const struct source *s, const uint8_t *data, uint32_t caplen);
+
 /* Whether the frames handed out by one source_read stay where they are until the next. */
 bool source_frames_stay(const struct source *s);
 

@@ -14,8 +14,11 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/if_packet.h>
+#include <net/if.h>
+#include <net/if_arp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -145,6 +148,24 @@ static int activate(struct source *s, const struct source_live *live, char *erro
 	return 0;
 }
 
+/* It may change: a bridge that was given none takes that of one of its ports. */
+static void read_mac(struct source *s)
+{
+	struct ifreq r = {0};
+
+	if (s->link != LINK_ETHERNET)
+		return;
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", s->name);
+	s->has_mac = ioctl(pcap_fileno(s->pcap), SIOCGIFHWADDR, &r) == 0 && r.ifr_hwaddr.sa_family == ARPHRD_ETHER;
+	if (s->has_mac)
+		memcpy(s->mac, r.ifr_hwaddr.sa_data, sizeof(s->mac));
+}
+
+bool source_sent_by_itself(const struct source *s, const uint8_t *data, uint32_t caplen)
+{
+	return s->has_mac && caplen >= 12 && memcmp(data + 6, s->mac, sizeof(s->mac)) == 0;
+}
+
 int source_open_live(struct source **out, const char *name, const struct source_live *live, char *error)
 {
 	char text[PCAP_ERRBUF_SIZE] = "";
@@ -179,6 +200,7 @@ int source_open_live(struct source **out, const char *name, const struct source_
 		rc = -EIO;
 		goto out;
 	}
+	read_mac(s);
 	*out = s;
 	return 0;
 out:
@@ -213,4 +235,5 @@ void source_loss(struct source *s, uint64_t *received, uint64_t *dropped, uint64
 	*dropped = now.ps_drop - s->before.ps_drop;
 	*interface_dropped = now.ps_ifdrop - s->before.ps_ifdrop;
 	s->before = now;
+	read_mac(s);
 }

@@ -213,12 +213,14 @@ static void reopen(struct flow *f, uint64_t time_ns)
 	f->flags &= (uint8_t)~(FLOW_CUT | FLOW_REPORTED);
 }
 
-static void update(struct worker *w, struct flow *f, unsigned dir, const struct packet *p, uint32_t wirelen,
-		   uint64_t time_ns, const struct frag_early *early)
+static void update(struct worker *w, struct flow *f, unsigned dir, const struct pending *n, const struct frag_early *early)
 {
-	uint16_t here = (uint16_t)(1 + (w->current - w->ifaces));
+	const struct packet *p = &n->packet;
+	uint64_t time_ns = n->time_ns;
+	uint16_t here = (uint16_t)((1 + (w->current - w->ifaces)) | (n->own ? IFACE_OWN : 0));
 
-	/* A packet that is routed from one bridge to another passes us twice; who saw that end first counts it. */
+	/* A packet that is routed from one bridge to another passes us twice, and so does one that the host sends back into the
+	 * bridge it came from (a published port of that bridge's own container); who saw that end first counts it. */
 	if (f->iface[dir] != here) {
 		if (f->iface[dir] && !w->set.offline)
 			return;
@@ -229,7 +231,7 @@ static void update(struct worker *w, struct flow *f, unsigned dir, const struct 
 	if (p->proto == PROTO_TCP || p->proto == PROTO_SCTP)
 		tcp_direction(f, &dir, p->tcp_flags);
 	f->pkts[dir] += 1 + early->pkts;
-	f->bytes[dir] += wirelen + early->bytes;
+	f->bytes[dir] += n->wirelen + early->bytes;
 	f->payload[dir] += p->payload_len;
 	f->tcp_flags[dir] |= p->tcp_flags;
 	if (time_ns > f->last_ns)
@@ -276,7 +278,7 @@ void track_packet(struct worker *w, struct pending *n)
 	if (!f)
 		f = flow_new(w, &n->key, n->hash, p, n->wirelen, n->time_ns, &dir);
 	if (f)
-		update(w, f, dir, p, n->wirelen, n->time_ns, &early);
+		update(w, f, dir, n, &early);
 }
 
 /* An ICMP error that says no for good, as the only answer to the packets it quotes. */

@@ -176,6 +176,7 @@ static void on_frame(void *arg, const uint8_t *data, uint32_t caplen, uint32_t w
 	if (!is_mine(w, p.addr))
 		return;
 	count_packet(w, wirelen);
+	w->frame_own = source_sent_by_itself(w->current->source, data, caplen);
 	packet_batch_take(w, &p, wirelen, time_ns);
 }
 
@@ -304,7 +305,7 @@ static void iface_end(struct worker *w, struct iface *i)
 	for (uint32_t n = 0; n < w->table.high; n++) {
 		struct flow *f = flow_table_at(&w->table, n);
 
-		if (f && (f->iface[0] == number || f->iface[1] == number))
+		if (f && ((f->iface[0] & ~IFACE_OWN) == number || (f->iface[1] & ~IFACE_OWN) == number))
 			report_end(w, f, FLOW_REASON_EOF);
 	}
 	report_coverage(w, true);

@@ -14,7 +14,8 @@
 #include "capture/source.h"
 #include "capture/worker.h"
 
-#define IFACES_MAX 65535 /* interfaces, or capture files, a worker knows at a time: what a flow can refer to */
+#define IFACES_MAX 32767 /* interfaces, or capture files, a worker knows at a time: what a flow can refer to */
+#define IFACE_OWN 0x8000u /* beside the number: as the interface itself sends it, not as its ports do */
 
 #define PENDING_MAX 8      /* a power of two */
 #define PENDING_BYTES 2048 /* of the IP packet kept; larger ones do not wait */
@@ -49,6 +50,7 @@ struct dpi_slot {
 struct pending {
 	struct packet packet;
 	uint32_t wirelen;
+	bool own; /* source_sent_by_itself */
 	uint64_t time_ns;
 	struct flow_key key;
 	uint64_t hash;
@@ -78,6 +80,7 @@ struct worker {
 	struct buf attrs;         /* scratch for a record's attributes */
 	struct worker_stats stats;
 	struct iface *current;    /* whose packets are being read */
+	bool frame_own;           /* of the frame at hand: source_sent_by_itself */
 	bool frames_stay;         /* they lie where they are until packet_batch_flush */
 	unsigned pending_first, n_pending;
 	struct pending pending[PENDING_MAX];

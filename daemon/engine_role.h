@@ -61,6 +61,7 @@ struct engine_role {
 	size_t n_roles;
 	struct body_stats stats[SETTINGS_WORKERS_MAX];
 	struct body_link links[ENGINE_LINKS_MAX];
+	bool watched[ENGINE_LINKS_MAX]; /* of the link with the same number */
 	size_t n_links, n_host;
 	struct body_runtime runtimes[BODY_RUNTIMES_MAX];
 	size_t n_runtimes;

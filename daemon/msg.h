@@ -34,6 +34,7 @@ enum msg_type {
 	IPC_WORKLOAD,  /* u8 ended, u64 bound_ns (inventory_bound_ns), workload_encode */
 	IPC_LINK,      /* body_link */
 	IPC_LINK_GONE, /* u32 ifindex */
+	IPC_WATCHED,   /* u32 ifindex, u8: whether all workers capture there */
 	IPC_HOST,      /* u32 count, addresses */
 	IPC_NOTICE,    /* u8 problem, string */
 	IPC_SETTLED,   /* u64 when the daemon started, u8 1: this engine is not its first; the inventory is complete */

@@ -4,7 +4,9 @@
  * address the client really called, if the kernel changed it on the way. Following every connection of a busy host for
  * that would cost more than capture itself, so:
  *
- *	- only translated connections are remembered, by both of their appearances on the wire; a filter in the kernel keeps
+ *	- only translated connections are remembered, by their appearances on the wire: the client's side, the server's, and
+ *	  what lies between where both addresses are changed, one on the way into the host, the other on the way out
+ *	  (a bridge shows that of a container that calls its own published port). A filter in the kernel keeps
  *	  all other notices from us. They stay for a minute after their end, since flows are reported at theirs;
  *	- anything else is looked up in the kernel's own table when somebody asks: it holds a connection for at least as
  *	  long as capture takes to report one.
@@ -43,8 +45,10 @@ struct node {
 	struct entry *entry;
 };
 
+#define VIEWS 3
+
 struct entry {
-	struct node node[2]; /* as the client's side shows it, as the server's side does */
+	struct node node[VIEWS]; /* as the client's side shows it, as the server's side does, and between */
 	struct ct_conn conn;
 	uint64_t ended_ns;           /* monotonic, 0: still there */
 	struct entry *older, *newer; /* in the queue of the living or of the ended */
@@ -118,7 +122,7 @@ static void queue_remove(struct queue *q, struct entry *e)
 
 static void forget(struct conntrack *c, struct entry *e)
 {
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < VIEWS; i++) {
 		struct node **at = bucket_of(c, &e->node[i].key);
 
 		while (*at != &e->node[i])
@@ -149,7 +153,8 @@ static void remember(struct conntrack *c, const struct ct_conn *conn)
 	e->conn = *conn;
 	e->node[0].key = k;
 	e->node[1].key = key_of_tuple(&conn->reply);
-	for (unsigned i = 0; i < 2; i++) {
+	e->node[2].key = key_of(conn->orig.proto, &conn->orig.src, conn->orig.sport, &conn->reply.src, conn->reply.sport);
+	for (unsigned i = 0; i < VIEWS; i++) {
 		struct node **at = bucket_of(c, &e->node[i].key);
 
 		e->node[i].entry = e;

@@ -16,6 +16,7 @@ lab_begin_netns bench
 chmod 755 "$LAB_DIR"
 lab_in ip link add br0 type bridge mcast_snooping 0
 lab_in ip link set br0 up
+lab_in sh -c 'echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables' 2>/dev/null # no packet filter, just the bridge
 i=2
 for side in a b; do
 	lab_netns "$LAB_NS-$side"
