@@ -71,8 +71,9 @@ const char *flow_tunnel_name(unsigned v)
 
 const char *flow_confidence_name(unsigned v)
 {
-	static const char *const names[] = {"Unknown", "Match by port", "Match by IP", "DPI (cache)", "DPI",
-					    "nBPF", "DPI (partial)", "DPI (partial cache)", "DPI (aggressive)", "Other"};
+	static const char *const names[] =
+		{"Unknown", "Match by port", "Match by IP",	    "DPI (cache)",	"DPI",
+		 "nBPF",    "DPI (partial)", "DPI (partial cache)", "DPI (aggressive)", "Other"};
 
 	return NAME(names, v);
 }

@@ -276,7 +276,8 @@ static void done_in_force(struct engine_role *r, const struct body_done *d)
 	uint8_t left = o->kind == ORDER_ROLLBACK ? GENERATION_ROLLED_BACK : GENERATION_SUPERSEDED;
 	int rc = 0;
 
-	/* What ran out stays so, unless what is older comes after it: the last one would be taken for what the kernel has. */
+	/* What ran out stays so, unless what is older comes after it: the last one would be taken for what the kernel
+	 * has. */
 	if (before && before != o->generation &&
 	    (r->generation_state != GENERATION_EXPIRED || before > o->generation))
 		rc = generation_change(r, before, left, 0, r->generation_state == GENERATION_EXPIRED
@@ -361,8 +362,8 @@ void engine_orders_expired(struct engine_role *r, uint64_t generation)
 
 void engine_orders_second(struct engine_role *r)
 {
-	/* The enforcer tells of it; this is for the case that it could not. By the clock that the kernel goes by: the other one
-	 * may have been set. */
+	/* The enforcer tells of it; this is for the case that it could not. By the clock that the kernel goes by: the
+	 * other one may have been set. */
 	if (r->generation && r->generation_state == GENERATION_ARMED &&
 	    time_mono_ns() > r->confirm_mono_ns + 2 * NS_PER_S && r->order.kind == ORDER_NONE)
 		engine_orders_expired(r, r->generation);

@@ -72,7 +72,8 @@ void engine_role_commit(struct engine_role *r)
 		engine_role_notice(r, now, true, text);
 	} else if (!rc && r->last_error) {
 		log_info("the store takes records again");
-		engine_role_notice(r, now, false, "the store takes records again; what it did not take is counted as lost");
+		engine_role_notice(r, now, false,
+				   "the store takes records again; what it did not take is counted as lost");
 	}
 	if (rc == -ENOSPC || now - r->last_retain_ns > RETAIN_NS) {
 		r->last_retain_ns = now;

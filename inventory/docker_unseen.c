@@ -36,8 +36,10 @@ void unseen_network(struct lives *l, const char *id, const char *name, const cha
 		return;
 	memcpy(l->unseen[l->n_unseen++], id, strnlen(id, sizeof(*l->unseen)));
 	name_copy(text, sizeof(text), name && *name ? name : id);
-	table_notice(l->table, true, "network %s is %s: what its containers send passes no bridge, so weir neither sees nor "
-		     "confines it. A bridge network can be watched", text, driver);
+	table_notice(l->table, true,
+		     "network %s is %s: what its containers send passes no bridge, so weir neither sees nor "
+		     "confines it. A bridge network can be watched",
+		     text, driver);
 }
 
 static void on_networks(void *arg, long status, int error, const char *body, size_t len)

@@ -215,8 +215,8 @@ static int write_map(struct view *v, struct map *m, int format, const struct gra
 	return writers[format](m, stdout);
 }
 
-/* An ICMP error is the answer to another conversation, which says already that it was refused: as an edge of its own it would
- * make a server out of a client. Returns how many edges were taken out. */
+/* An ICMP error is the answer to another conversation, which says already that it was refused: as an edge of its own it
+ * would make a server out of a client. Returns how many edges were taken out. */
 static size_t drop_icmp_errors(struct graph *g)
 {
 	size_t kept = 0, dropped;

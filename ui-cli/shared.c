@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A container started with `--network container:X` has no address of its own. The inventory notes whose network it is in as
- * a label (weir.network), by which the two are brought together here, also long after both are gone.
+ * A container started with `--network container:X` has no address of its own. The inventory notes whose network it is
+ * in as a label (weir.network), by which the two are brought together here, also long after both are gone.
  */
 #include "config.h"
 #include "ui-cli/shared.h"
@@ -61,5 +61,6 @@ int shared_guests(struct buf *b, struct view *v, const struct workload *owner, u
 {
 	struct guests g = {owner, b, false};
 
-	return store_workload_walk(v->txn, at_ns ? at_ns : owner->start_ns, at_ns ? at_ns : owner->end_ns, on_workload, &g);
+	return store_workload_walk(v->txn, at_ns ? at_ns : owner->start_ns, at_ns ? at_ns : owner->end_ns, on_workload,
+				   &g);
 }

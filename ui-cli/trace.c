@@ -50,7 +50,8 @@ struct trace {
 	struct hash_secret secret;
 	uint64_t until_ns, since_ns, max_depth;
 	bool back, json;
-	uint64_t one_way;  /* conversations on the way that nobody answered, though the protocol need not: not followed */
+	/* conversations on the way that nobody answered, though the protocol need not: not followed */
+	uint64_t one_way;
 };
 
 /* The time of reaching the other end through f, being at this end at when_ns. False: f was over before (forward), or
@@ -310,9 +311,10 @@ static int answer(struct trace *t)
 	int rc = walk(t);
 
 	if (rc == -E2BIG)
-		return command_failed(t->command,
-				      "more than %u ends were reached; a shorter span (--since, --until) or fewer --hops helps",
-				      TRACE_NODES_MAX);
+		return command_failed(
+			t->command,
+			"more than %u ends were reached; a shorter span (--since, --until) or fewer --hops helps",
+			TRACE_NODES_MAX);
 	if (rc == 0)
 		rc = print(t);
 	return rc < 0 ? view_failed(&t->view, "flows", rc) : VERB_DONE;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The time that is left to confirm, while somebody sets the clock: the kernel counts on, and so must weir. The wall clock
- * is replaced by one that the test sets (the linker's --wrap).
+ * The time that is left to confirm, while somebody sets the clock: the kernel counts on, and so must weir. The wall
+ * clock is replaced by one that the test sets (the linker's --wrap).
  */
 #include "config.h"
 
