@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Segments of a TCP connection that connection tracking does not know, or takes for strays, judged as if they opened
- * one: the server's answers match no rule, and a reset for them would end a connection that is allowed. None is sent, and
- * nothing is told of as refused; a connection really begun against the policy still gets its answer at once.
+ * one: the server's answers match no rule, and a reset for them would end a connection that is allowed. None is sent,
+ * and nothing is told of as refused; a connection really begun against the policy still gets its answer at once.
  */
 #include "config.h"
 

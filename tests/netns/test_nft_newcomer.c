@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Whoever speaks on a bridge before it has a name: its first packets are lost and not refused, so that a connection that
- * it may make comes about, late; whoever gets no name is refused after three seconds, and counted from then on.
+ * Whoever speaks on a bridge before it has a name: its first packets are lost and not refused, so that a connection
+ * that it may make comes about, late; whoever gets no name is refused after three seconds, and counted from then on.
  */
 #include "config.h"
 
@@ -137,7 +137,8 @@ static void test_listing(void)
 	CHECK(chains && strstr(chains, "meta iifkind \"bridge\" ip saddr != @workloads_4 jump newcomer"));
 	CHECK(chains && strstr(chains, "meta iifkind \"bridge\" ip6 saddr != @workloads_6 jump newcomer"));
 	CHECK(chains && strstr(chains, "ip saddr @strangers_4 update @strangers_4 { ip saddr } return"));
-	CHECK(chains && strstr(chains, "add @strangers_6 { ip6 saddr } add @newcomers_6 { ip6 saddr } counter packets"));
+	CHECK(chains &&
+	      strstr(chains, "add @strangers_6 { ip6 saddr } add @newcomers_6 { ip6 saddr } counter packets"));
 	if (tap_failures)
 		fprintf(stderr, "%s\n", chains ? chains : "");
 	free(chains);

@@ -176,8 +176,9 @@ static void test_bodies(void)
 
 static void test_apply_body(void)
 {
-	static const char text[] = "weir: 1\ngroups:\n  a: [{name: a-*}, {image: x}]\n  b: {label: k=v}\npolicy:\n  a:\n"
-				   "    stage: enforce\n    inbound:\n      - {from: b, ports: [80/tcp]}\n";
+	static const char text[] =
+		"weir: 1\ngroups:\n  a: [{name: a-*}, {image: x}]\n  b: {label: k=v}\npolicy:\n  a:\n"
+		"    stage: enforce\n    inbound:\n      - {from: b, ports: [80/tcp]}\n";
 	struct policy_errors errors;
 	struct policy *p = NULL;
 	struct ruleset rs;
@@ -344,7 +345,9 @@ static uint64_t model_who(const struct model *m, unsigned addr, uint64_t at)
 	uint64_t best = 2 * NS_PER_S + 1, id = 0;
 
 	for (size_t i = m->n; i-- > 0;) {
-		uint64_t d = at < m->v[i].from ? m->v[i].from - at : m->v[i].to && at > m->v[i].to ? at - m->v[i].to : 0;
+		uint64_t d = at < m->v[i].from		     ? m->v[i].from - at
+			     : m->v[i].to && at > m->v[i].to ? at - m->v[i].to
+							     : 0;
 
 		if (m->v[i].addr == addr && d < best) {
 			best = d;
