@@ -211,6 +211,8 @@ def main():
             out.writerows(actual)
     count, wrong = compare(expected, table(actual))
     failures += report(count) + judge(wrong, expected) + judge_counters(found, names)
+    totals = sum(found.values(), Counter())
+    print("# frames or records that differ, by class: " + ", ".join(f"{kind} {n}" for kind, n in totals.most_common()))
     if args.classes:
         with open(args.classes, "w", encoding="utf-8") as f:
             for name in names:
