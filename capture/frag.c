@@ -21,7 +21,7 @@
 
 struct frag_key {
 	struct addr addr[2];
-	uint32_t id;
+	uint32_t id, tunnel_id;
 	uint16_t vlan;
 	uint8_t proto, tunnel;
 };
@@ -92,6 +92,7 @@ static struct frag_entry *entry(struct frag_table *t, const struct packet *p, ui
 	key.vlan = p->vlan;
 	key.proto = p->proto;
 	key.tunnel = p->tunnel;
+	key.tunnel_id = p->tunnel_id; /* tenants of an overlay may have the same addresses */
 	set = t->set[hash_bytes(&t->secret, &key, sizeof(key)) % SETS];
 	oldest = &set[0];
 	for (unsigned i = 0; i < WAYS; i++) {

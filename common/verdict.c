@@ -8,7 +8,8 @@
 
 #include "common/wire.h"
 
-#define VERDICT_VERSION 1
+#define VERDICT_VERSION 2 /* 1 had no away */
+#define COUNTER_VERSION 1
 
 static const char *const verdict_names[] = {"none", "allow", "would-block", "block"};
 static const char *const stage_names[] = {"observe", "dry-run", "enforce"};
@@ -53,6 +54,7 @@ void verdict_encode(struct buf *b, const struct verdict_rec *v)
 	wire_put_str(b, v->group[1]);
 	wire_put_var(b, v->generation);
 	wire_put_var(b, v->count);
+	wire_put_u8(b, v->away);
 }
 
 int verdict_decode(struct verdict_rec *out, const void *data, size_t len)
@@ -65,7 +67,7 @@ int verdict_decode(struct verdict_rec *out, const void *data, size_t len)
 	version = wire_get_u8(&r);
 	if (!wire_ok(&r))
 		return -EBADMSG;
-	if (version != VERDICT_VERSION)
+	if (version < 1 || version > VERDICT_VERSION)
 		return -EPROTO;
 	v.first_ns = wire_get_u64(&r);
 	v.last_ns = wire_get_u64(&r);
@@ -83,8 +85,44 @@ int verdict_decode(struct verdict_rec *out, const void *data, size_t len)
 	wire_get_str(&r, v.group[1], sizeof(v.group[1]));
 	v.generation = wire_get_var(&r);
 	v.count = wire_get_var(&r);
+	if (version > 1)
+		v.away = wire_get_u8(&r) != 0;
 	if (!wire_ok(&r) || v.kind > VERDICT_BLOCK)
 		return -EBADMSG;
 	*out = v;
+	return 0;
+}
+
+void counter_encode(struct buf *b, const struct counter_rec *c)
+{
+	wire_put_u8(b, COUNTER_VERSION);
+	wire_put_u8(b, c->set);
+	wire_put_bytes(b, c->key, c->key_len);
+	wire_put_var(b, c->packets);
+}
+
+int counter_decode(struct counter_rec *out, const void *data, size_t len)
+{
+	struct counter_rec c = {0};
+	struct wire_reader r;
+	const void *key;
+	uint8_t version;
+	size_t n;
+
+	wire_reader_init(&r, data, len);
+	version = wire_get_u8(&r);
+	if (!wire_ok(&r))
+		return -EBADMSG;
+	if (version != COUNTER_VERSION)
+		return -EPROTO;
+	c.set = wire_get_u8(&r);
+	key = wire_get_bytes(&r, &n);
+	c.packets = wire_get_var(&r);
+	if (!wire_ok(&r) || n > sizeof(c.key))
+		return -EBADMSG;
+	if (n)
+		memcpy(c.key, key, n);
+	c.key_len = (uint8_t)n;
+	*out = c;
 	return 0;
 }

@@ -114,7 +114,7 @@ static void on_engine(void *arg, int fd, uint32_t events)
 			bad_ring(e, &m);
 		} else if (m.type == IPC_ASK) {
 			enforcer_ask(e, &m);
-		} else if (!enforcer_recall(e, &m)) {
+		} else if (!enforcer_recall(e, &m) && !enforcer_counters(e, &m)) {
 			enforcer_order(e, &m);
 		}
 	}
@@ -253,6 +253,7 @@ static void engine_ended(struct enforcer *e, int status)
 	if (!e->engine.stopping)
 		describe_end(&e->engine, status);
 	role_gone(e, &e->engine);
+	e->counters_known = false; /* what it was told last may not be in the store */
 	if (e->stopping) {
 		loop_stop(e->loop);
 	} else if (hopeless) {

@@ -46,6 +46,7 @@ struct enforcer_link {
 	struct body_link link;
 	uint32_t attached; /* bit per worker */
 	uint32_t tried;    /* bit per worker: asked, no answer yet */
+	uint32_t is_new;   /* bit per worker: not attached since it was told of */
 	bool refused;      /* told about once */
 	uint64_t gap_since_ns[SETTINGS_WORKERS_MAX]; /* 0: none */
 	struct coverage_rec gap_told; /* those of the last minute as one: an engine that dies may not have kept them */
@@ -86,6 +87,9 @@ struct enforcer {
 	struct enforcer_notice notices[ENFORCER_NOTICES_MAX];
 	size_t n_notices;
 
+	bool members_late; /* the kernel did not take a change of members */
+	bool counters_known; /* this engine has told how the kernel's counters stood last */
+	bool counters_seeded; /* some engine has */
 	struct nft *nft; /* NULL: no CAP_NET_ADMIN, or no nftables */
 	int nft_fds[16];
 	size_t n_nft_fds;
@@ -106,6 +110,12 @@ void enforcer_inventory_second(struct enforcer *e);
 void enforcer_inventory_tick(struct enforcer *e);   /* about ten times a second: settled?, links to try again */
 void enforcer_replay(struct enforcer *e);           /* all that is known, for a fresh engine */
 void enforcer_ask(struct enforcer *e, const struct msg *m); /* of a conversation's origin */
+
+/* enforcer_links.c */
+void enforcer_link_up(void *arg, const struct inventory_link *l); /* inventory's; arg is the enforcer */
+void enforcer_link_down(void *arg, uint32_t ifindex);
+void enforcer_links_tick(struct enforcer *e);
+void enforcer_links_replay(struct enforcer *e); /* and the gaps of late */
 void enforcer_attach_all(struct enforcer *e, unsigned worker);
 void enforcer_capture_said(struct enforcer *e, unsigned worker, const struct msg *m);
 void enforcer_capture_lost(struct enforcer *e, unsigned worker); /* its links are not attached any more */
@@ -125,6 +135,10 @@ void enforcer_soon(void *arg, const struct workload *w); /* inventory's workload
 void enforcer_soon_came(struct enforcer *e, const struct workload *w); /* after it is one of e->workloads */
 void enforcer_soon_tick(struct enforcer *e);
 void enforcer_soon_close(struct enforcer *e);
+
+/* enforcer_counters.c: how the kernel's counters stood when they were last read is kept in the store */
+bool enforcer_counters(struct enforcer *e, const struct msg *m); /* IPC_COUNTERS; false: another message */
+void enforcer_counter(void *arg, const struct counter_rec *c, const struct verdict_rec *v); /* nft_events.counter */
 
 /* enforcer_runtimes.c: what is known of container runtimes, and of those that cannot be reached */
 bool enforcer_recall(struct enforcer *e, const struct msg *m); /* IPC_RECALL, IPC_RECALLED; false: another message */

@@ -87,7 +87,8 @@ static void watch_nft(struct enforcer *e)
 static void on_nft(void *arg, int fd, uint32_t events)
 {
 	struct enforcer *e = arg;
-	const struct nft_events ev = {on_verdict, on_repaired, on_expired, e};
+	const struct nft_events ev = {.verdict = on_verdict, .counter = enforcer_counter, .repaired = on_repaired,
+				      .expired = on_expired, .arg = e};
 	int rc = nft_dispatch(e->nft, time_now_ns(), &ev);
 
 	(void)fd;
@@ -135,16 +136,21 @@ void enforcer_policy_close(struct enforcer *e)
 	forget_adopt(e);
 }
 
-void enforcer_policy_second(struct enforcer *e)
+static void poll_counters(struct enforcer *e)
 {
-	const struct nft_events ev = {on_verdict, on_repaired, on_expired, e};
+	const struct nft_events ev = {.verdict = on_verdict, .counter = enforcer_counter, .repaired = on_repaired,
+				      .expired = on_expired, .arg = e};
+	uint64_t now = time_now_ns();
 	int rc;
 
-	if (!e->nft || !nft_generation(e->nft))
+	/* What nobody has heard of is read when somebody does. */
+	if (!e->nft || !nft_generation(e->nft) || !e->counters_known)
 		return;
-	rc = nft_poll_counters(e->nft, time_now_ns(), &ev);
+	rc = nft_poll_counters(e->nft, now, &ev);
 	if (rc)
 		log_debug("reading the kernel's counters failed: %s", strerror(-rc));
+	else
+		tell_u64(e, IPC_COUNTED, now);
 	watch_nft(e);
 }
 
@@ -178,6 +184,32 @@ static int members_of(const struct enforcer *e, const struct policy *groups, str
 	return 0;
 }
 
+/* What the kernel did not take: by the handle where it knows the whole table, one by one where it only adopted it. */
+static void retry_members(struct enforcer *e)
+{
+	char error[NFT_ERROR_STRLEN];
+	struct nft_member *members = NULL;
+	size_t n = 0;
+	int rc = nft_retry(e->nft, error);
+
+	if (!rc && e->groups)
+		rc = members_of(e, e->groups, &members, &n);
+	for (size_t i = 0; i < n && !rc; i++) /* what is so already costs a look */
+		rc = nft_member_add(e->nft, &members[i], error);
+	free(members);
+	if (rc)
+		return;
+	e->members_late = false;
+	enforcer_notice(e, false, "all members are in their groups again");
+}
+
+void enforcer_policy_second(struct enforcer *e)
+{
+	poll_counters(e);
+	if (e->nft && nft_generation(e->nft) && e->members_late)
+		retry_members(e);
+}
+
 static void hook_bridges(struct enforcer *e, char *warning, size_t size)
 {
 	char error[NFT_ERROR_STRLEN];
@@ -203,7 +235,7 @@ static int put_in_force(struct enforcer *e, struct body_apply *a, uint32_t confi
 			 "this weir has no access to nftables (see weir status): nothing was applied");
 		return -EPERM;
 	}
-	enforcer_policy_second(e); /* what was counted so far belongs to the generation before */
+	poll_counters(e); /* what was counted so far belongs to the generation before */
 	rc = members_of(e, a->groups, &members, &n);
 	if (!rc)
 		rc = nft_apply(e->nft, &a->ruleset, members, n, confirm_within_s, error);
@@ -315,7 +347,7 @@ static void order_remove(struct enforcer *e, uint64_t token)
 	int rc = 0;
 
 	forget_adopt(e);
-	enforcer_policy_second(e); /* the last counts */
+	poll_counters(e); /* the last counts */
 	if (e->nft) {
 		rc = nft_bridge_restore_all(e->nft, error);
 		if (!rc)
@@ -384,8 +416,10 @@ static void member_add(struct enforcer *e, const struct addr *a, const struct wo
 	struct nft_member m = {*a, ""};
 
 	snprintf(m.group, sizeof(m.group), "%s", policy_group_of(e->groups, w));
-	if (nft_member_add(e->nft, &m, error))
-		enforcer_notice(e, true, "%s could not be put into group %s: %s", w->name, m.group, error);
+	if (nft_member_add(e->nft, &m, error) == 0)
+		return;
+	enforcer_notice(e, true, "%s could not be put into group %s: %s; it is tried again", w->name, m.group, error);
+	e->members_late = true;
 }
 
 static void member_del(struct enforcer *e, const struct addr *a, const struct workload *w)
@@ -400,8 +434,10 @@ static void member_del(struct enforcer *e, const struct addr *a, const struct wo
 		return;
 	}
 	rc = nft_member_del(e->nft, a, error);
-	if (rc && rc != -ENOENT)
-		enforcer_notice(e, true, "%s could not be taken out of its group: %s", w->name, error);
+	if (rc == 0 || rc == -ENOENT)
+		return;
+	enforcer_notice(e, true, "%s could not be taken out of its group: %s; it is tried again", w->name, error);
+	e->members_late = true;
 }
 
 void enforcer_member_up(struct enforcer *e, const struct workload *w, const struct workload *before)

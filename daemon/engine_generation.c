@@ -154,6 +154,8 @@ int generation_load(struct engine_role *r, uint64_t number, struct policy **p, s
 	store_abort(t);
 	if (rc) {
 		policy_free(*p);
+		if (*rs)
+			ruleset_fini(*rs);
 		free(*rs);
 		*p = NULL;
 		*rs = NULL;

@@ -34,16 +34,55 @@ static void write_bytes(struct engine *e, const void *data, size_t len)
 	engine_write(e, &f, end);
 }
 
+static struct held **bucket_of(struct engine *e, uint64_t token)
+{
+	return &e->by_token[token & (HELD_BUCKETS - 1)]; /* they are counted up, so they spread */
+}
+
+static void await(struct engine *e, struct held *h, uint64_t token)
+{
+	struct held **b = bucket_of(e, token);
+
+	h->token = token;
+	h->same = NULL;
+	h->same_at = NULL;
+	if (!token)
+		return;
+	h->same = *b;
+	h->same_at = b;
+	if (h->same)
+		h->same->same_at = &h->same;
+	*b = h;
+}
+
+static void await_no_more(struct held *h)
+{
+	if (!h->same_at)
+		return;
+	*h->same_at = h->same;
+	if (h->same)
+		h->same->same_at = h->same_at;
+	h->same_at = NULL;
+}
+
+static void unlink_held(struct engine *e, struct held *h)
+{
+	await_no_more(h);
+	*h->at = h->next;
+	if (h->next)
+		h->next->at = h->at;
+	else
+		e->held_end = h->at;
+	e->stats.held--;
+	free(h);
+}
+
 static void release_first(struct engine *e)
 {
 	struct held *h = e->held;
 
-	e->held = h->next;
-	if (!e->held)
-		e->held_end = &e->held;
-	e->stats.held--;
 	write_bytes(e, h->data, h->len);
-	free(h);
+	unlink_held(e, h);
 }
 
 void hold_add(struct engine *e, const void *data, size_t len, uint64_t due_ns, uint64_t token)
@@ -59,9 +98,10 @@ void hold_add(struct engine *e, const void *data, size_t len, uint64_t due_ns, u
 	}
 	h->next = NULL;
 	h->due_ns = due_ns;
-	h->token = token;
 	h->len = len;
+	await(e, h, token);
 	memcpy(h->data, data, len);
+	h->at = e->held_end;
 	*e->held_end = h;
 	e->held_end = &h->next;
 	e->stats.held++;
@@ -76,6 +116,7 @@ void hold_free(struct engine *e)
 		e->held = next;
 	}
 	e->held_end = &e->held;
+	memset(e->by_token, 0, sizeof(e->by_token));
 }
 
 /* Whether the inventory has got as far as when this flow came, or will not be waited for any longer. */
@@ -192,58 +233,50 @@ static bool complete(struct engine *e, struct flow_rec *f, const struct engine_o
 }
 
 /* Replaces what is held by its completed form; it goes on waiting for the name of an end, if that is missing. */
-static void rewrite(struct engine *e, struct held **slot, const struct flow_rec *f)
+static void rewrite(struct engine *e, struct held *old, const struct flow_rec *f)
 {
-	struct held *old = *slot, *fresh;
+	struct held *fresh;
 	struct buf b = BUF_INIT;
 
 	flow_encode(&b, f);
 	fresh = buf_failed(&b) ? NULL : malloc(sizeof(*fresh) + b.len);
 	if (fresh) {
+		await_no_more(old);
 		*fresh = *old;
 		fresh->token = 0;
 		fresh->len = b.len;
 		memcpy(fresh->data, b.data, b.len);
-		if (e->held_end == &old->next)
+		*fresh->at = fresh;
+		if (fresh->next)
+			fresh->next->at = &fresh->next;
+		else
 			e->held_end = &fresh->next;
-		*slot = fresh;
 		free(old);
 	}
 	buf_fini(&b);
 }
 
-static void unlink_held(struct engine *e, struct held **slot)
-{
-	struct held *old = *slot;
-
-	*slot = old->next;
-	if (e->held_end == &old->next)
-		e->held_end = slot;
-	e->stats.held--;
-	free(old);
-}
-
 void engine_origin(struct engine *e, uint64_t token, const struct engine_origin *o)
 {
-	struct held **slot = &e->held;
+	struct held *h = token ? *bucket_of(e, token) : NULL;
 	struct names_end end[2];
 	struct flow_rec f;
 
-	while (*slot && (*slot)->token != token)
-		slot = &(*slot)->next;
-	if (!*slot || flow_decode(&f, (*slot)->data, (*slot)->len))
+	while (h && h->token != token)
+		h = h->same;
+	if (!h || flow_decode(&f, h->data, h->len))
 		return; /* it did not wait so long */
 	e->stats.asked++;
 	if (o->known && !complete(e, &f, o)) {
 		e->stats.joined++;
-		unlink_held(e, slot);
+		unlink_held(e, h);
 		return;
 	}
 	engine_find_ends(e, &f, end);
 	if (end[0].late || end[1].late) {
-		rewrite(e, slot, &f);
+		rewrite(e, h, &f);
 		return;
 	}
 	engine_write(e, &f, end); /* attributes are still in what is held */
-	unlink_held(e, slot);
+	unlink_held(e, h);
 }

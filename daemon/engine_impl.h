@@ -17,8 +17,13 @@ struct ledger_iface {
 	uint64_t lost_store; /* records the store did not take, still to be written down */
 };
 
+#define HELD_BUCKETS 8192u /* a power of two */
+
+/* In the queue, and, where an answer is awaited, among those whose token falls into the same bucket; both doubly linked by
+ * the address of whatever points here. */
 struct held {
-	struct held *next;
+	struct held *next, **at;
+	struct held *same, **same_at;
 	uint64_t due_ns, token; /* token 0: nobody was asked about it */
 	size_t len;
 	uint8_t data[];
@@ -39,6 +44,7 @@ struct engine {
 	struct names *names;
 	struct fold *fold;
 	struct held *held, **held_end;
+	struct held *by_token[HELD_BUCKETS];
 	uint64_t last_token;
 	unsigned asks; /* since the last release */
 	struct policy *policy;

@@ -59,8 +59,10 @@ static void take_link(struct engine_role *r, const struct msg *m)
 	if (i == ENGINE_LINKS_MAX)
 		return;
 	r->links[i] = l;
-	if (i == r->n_links)
+	if (i == r->n_links) {
+		r->watched[i] = false;
 		r->n_links++;
+	}
 	names_network(engine_names(r->engine), l.ifindex, l.addrs, l.n_addrs);
 }
 
@@ -70,9 +72,24 @@ static void take_link_gone(struct engine_role *r, uint32_t ifindex)
 	for (size_t i = 0; i < r->n_links; i++) {
 		if (r->links[i].ifindex == ifindex) {
 			r->links[i] = r->links[--r->n_links];
+			r->watched[i] = r->watched[r->n_links];
 			return;
 		}
 	}
+}
+
+static void take_watched(struct engine_role *r, const struct msg *m)
+{
+	struct wire_reader rd;
+	uint32_t ifindex;
+	bool watched;
+
+	wire_reader_init(&rd, m->data, m->len);
+	ifindex = wire_get_u32(&rd);
+	watched = wire_get_u8(&rd) != 0;
+	for (size_t i = 0; wire_ok(&rd) && i < r->n_links; i++)
+		if (r->links[i].ifindex == ifindex)
+			r->watched[i] = watched;
 }
 
 /*
@@ -190,6 +207,9 @@ void engine_news(struct engine_role *r, struct msg *m)
 	case IPC_LINK:
 		take_link(r, m);
 		break;
+	case IPC_WATCHED:
+		take_watched(r, m);
+		break;
 	case IPC_ROLES:
 		body_roles_decode(r->roles, &r->n_roles, m->data, m->len);
 		break;
@@ -217,7 +237,8 @@ void engine_news(struct engine_role *r, struct msg *m)
 			engine_orders_done(r, &d);
 		break;
 	default:
-		take_number(r, m);
+		if (!engine_counters_news(r, m))
+			take_number(r, m);
 	}
 }
 

@@ -60,6 +60,8 @@ void engine_role_commit(struct engine_role *r)
 	t = engine_txn(r->engine);
 	if (t)
 		store_meta_put(t, META_ALIVE, &now, sizeof(now));
+	if (t && r->counted_ns)
+		store_meta_put(t, ENGINE_META_COUNTED, &r->counted_ns, sizeof(r->counted_ns));
 	rc = engine_commit(r->engine);
 	if (rc && rc != r->last_error) {
 		char text[256];
@@ -341,6 +343,7 @@ int engine_role(void)
 	if (!rc) {
 		engine_role_send(r, IPC_READY, NULL);
 		engine_role_recall(r);
+		engine_counters_recall(r);
 		engine_orders_start(r);
 		on_parent(r, ROLE_FD_CHANNEL, EPOLLIN);
 	}

@@ -53,11 +53,13 @@ struct engine_role {
 	uint8_t generation_state;
 	char why[256];
 	uint64_t kernel_generation, refused;
+	uint64_t counted_ns; /* when the kernel's counters were last read; 0: not yet */
 
 	struct body_role roles[BODY_ROLES_MAX];
 	size_t n_roles;
 	struct body_stats stats[SETTINGS_WORKERS_MAX];
 	struct body_link links[ENGINE_LINKS_MAX];
+	bool watched[ENGINE_LINKS_MAX]; /* of the link with the same number */
 	size_t n_links, n_host;
 	struct body_runtime runtimes[BODY_RUNTIMES_MAX];
 	size_t n_runtimes;
@@ -79,6 +81,11 @@ void engine_role_notice(struct engine_role *r, uint64_t when_ns, bool problem, c
 
 /* engine_news.c: any other message of the parent; and, first of all, who was alive when weir was last there */
 void engine_role_recall(struct engine_role *r);
+
+/* engine_counters.c: the kernel's counters as last read, in the store */
+#define ENGINE_META_COUNTED "counters_read"
+bool engine_counters_news(struct engine_role *r, const struct msg *m); /* IPC_COUNTER, IPC_COUNTED; false: another message */
+void engine_counters_recall(struct engine_role *r);                    /* tells the parent what the store has */
 void engine_news(struct engine_role *r, struct msg *m);
 
 /* engine_orders.c */

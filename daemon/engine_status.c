@@ -65,7 +65,7 @@ static bool is_attached(const struct engine_role *r, uint32_t ifindex)
 {
 	for (size_t i = 0; i < r->n_links; i++)
 		if (r->links[i].ifindex == ifindex)
-			return true;
+			return r->watched[i];
 	return false;
 }
 
@@ -98,7 +98,7 @@ static json_t *interfaces(const struct engine_role *r)
 	for (size_t i = 0; i < n; i++)
 		if (c[i].iface_name[0])
 			json_array_append_new(list, interface(r, &c[i]));
-	for (size_t i = 0; i < r->n_links; i++) { /* attached, and nothing told of yet */
+	for (size_t i = 0; i < r->n_links; i++) { /* known, and nothing told of yet */
 		struct coverage_rec none = {.iface = r->links[i].ifindex};
 		bool told = false;
 

@@ -34,12 +34,16 @@ enum msg_type {
 	IPC_WORKLOAD,  /* u8 ended, u64 bound_ns (inventory_bound_ns), workload_encode */
 	IPC_LINK,      /* body_link */
 	IPC_LINK_GONE, /* u32 ifindex */
+	IPC_WATCHED,   /* u32 ifindex, u8: whether all workers capture there */
 	IPC_HOST,      /* u32 count, addresses */
 	IPC_NOTICE,    /* u8 problem, string */
 	IPC_SETTLED,   /* u64 when the daemon started, u8 1: this engine is not its first; the inventory is complete */
 	IPC_ROLES,     /* body_roles_encode */
 	IPC_COVERAGE,  /* coverage_encode */
 	IPC_VERDICT,   /* verdict_encode */
+	IPC_COUNTER,   /* u8 whether there is one (0: all told so far are void), bytes counter_encode, bytes verdict_encode of
+	                  what grew (may be empty) */
+	IPC_COUNTED,   /* u64 time: the counters have been read, and told */
 	IPC_EXPIRED,   /* u64 generation: nobody confirmed, the kernel opened */
 	IPC_KERNEL,    /* u64 generation of the table in the kernel, 0 none */
 	IPC_DONE,      /* body_done: the answer to an order below */
@@ -50,6 +54,7 @@ enum msg_type {
 	/* engine -> enforcer */
 	IPC_RECALL,   /* workload_encode: alive when weir was last there, by the store */
 	IPC_RECALLED, /* that was all of them */
+	IPC_COUNTERS, /* u64 when the kernel's counters were last read, 0 never; u32 count, each as bytes counter_encode */
 	IPC_APPLY,   /* body_apply */
 	IPC_ADOPT,   /* body_apply of the generation that the store says is in force: see daemon/enforcer_policy.c */
 	IPC_CONFIRM, /* u64 token */

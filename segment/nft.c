@@ -214,6 +214,8 @@ int nft_sync(struct nft *n, size_t *changed, char *error)
 	/* -ERESTART, -EINTR: somebody changed nftables meanwhile. -ENOENT: an armed element ran out meanwhile. */
 	for (int i = 0; i < SYNC_TRIES; i++) {
 		rc = sync_once(n, &wanted, changed, error);
+		if (rc == 0)
+			n->retry_mono_ns = n->retry_wait_ns = 0; /* nothing is behind any more */
 		if (rc != -ERESTART && rc != -EINTR && rc != -ENOENT)
 			break;
 	}
@@ -234,7 +236,7 @@ int nft_apply(struct nft *n, const struct ruleset *rs, const struct nft_member *
 		return -EINVAL;
 	}
 	ruleset_init(&n->rs);
-	n->roles = (struct nft_roles){NULL, 0};
+	n->roles = (struct nft_roles){0};
 	n->members = NULL;
 	rc = copy_ruleset(&n->rs, rs);
 	if (rc == 0)
@@ -352,6 +354,7 @@ int nft_remove(struct nft *n, char *error)
 	nft_roles_fini(&n->roles);
 	n->have_rs = false;
 	n->about = (struct nft_about){0};
+	n->retry_mono_ns = n->retry_wait_ns = 0;
 	nft_count_forget(n);
 	return 0;
 }

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* From a ruleset to the table: the groups' own chains and sets. See nft_build.h. */
+/*
+ * From a ruleset to the table: the groups' own chains and maps. See nft_build.h. A list with a thousand peers must cost a
+ * connection no more than one with two, and the kernel, which finds a set by walking all of them, must not get a set
+ * for each group: so a list has one map for each IP version, from the addresses of all its peers to the part of it
+ * that is about the one.
+ */
 #include "config.h"
 #include "segment/nft_build.h"
 
@@ -14,181 +19,68 @@
 #include "common/verdict.h"
 #include "segment/nft_expr.h"
 
-/* ---- roles ---------------------------------------------------------------------------------------------------- */
-static int role_cmp(const void *a, const void *b)
-{
-	return strcmp(((const struct nft_role *)a)->group, ((const struct nft_role *)b)->group);
-}
-
-void nft_roles_fini(struct nft_roles *r)
-{
-	free(r->v);
-	r->v = NULL;
-	r->n = 0;
-}
-
-const struct nft_role *nft_roles_find(const struct nft_roles *r, const char *group)
-{
-	struct nft_role key;
-
-	snprintf(key.group, sizeof(key.group), "%s", group);
-	return r->n ? bsearch(&key, r->v, r->n, sizeof(key), role_cmp) : NULL;
-}
-
-/* Sorts and unites entries of the same group. */
-static void roles_unite(struct nft_roles *r)
-{
-	size_t n = 0;
-
-	if (r->n == 0)
-		return;
-	qsort(r->v, r->n, sizeof(*r->v), role_cmp);
-	for (size_t i = 1; i < r->n; i++) {
-		if (strcmp(r->v[n].group, r->v[i].group) == 0) {
-			r->v[n].listed = r->v[n].listed || r->v[i].listed;
-			r->v[n].peer = r->v[n].peer || r->v[i].peer;
-			if (r->v[i].listed)
-				r->v[n].stage = r->v[i].stage;
-		} else {
-			r->v[++n] = r->v[i];
-		}
-	}
-	r->n = n + 1;
-}
-
-static bool base_reserved(const char *base)
-{
-	static const char *const fixed[] = {NFT_SET_WORKLOADS, NFT_SET_ARMED, NFT_MAP_INBOUND, NFT_MAP_OUTBOUND,
-					    NFT_SET_WOULD_BLOCK, NFT_SET_BLOCK, NFT_SET_WOULD_BLOCK NFT_SET_ICMP,
-					    NFT_SET_BLOCK NFT_SET_ICMP, NFT_SET_NEWCOMERS, NFT_SET_STRANGERS};
-
-	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
-		if (strcmp(base, fixed[i]) == 0)
-			return true;
-	return false;
-}
-
-
-struct named {
-	char base[NFT_BASE_LEN];
-	struct nft_role *role;
-};
-
-static int named_cmp(const void *a, const void *b)
-{
-	return strcmp(((const struct named *)a)->base, ((const struct named *)b)->base);
-}
-
-/* Names: every group whose readable form another has too, or that is the program's own word, gets its hash. */
-static int roles_name(struct nft_roles *r)
-{
-	struct named *v = calloc(r->n + 1, sizeof(*v));
-
-	if (!v)
-		return -ENOMEM;
-	for (size_t i = 0; i < r->n; i++) {
-		nft_name_base(v[i].base, r->v[i].group, true);
-		v[i].role = &r->v[i];
-	}
-	qsort(v, r->n, sizeof(*v), named_cmp);
-	for (size_t i = 0; i < r->n; i++) {
-		bool clash = (i > 0 && strcmp(v[i - 1].base, v[i].base) == 0) ||
-			     (i + 1 < r->n && strcmp(v[i].base, v[i + 1].base) == 0) || base_reserved(v[i].base);
-
-		nft_name_base(v[i].role->base, v[i].role->group, !clash);
-	}
-	free(v);
-	return 0;
-}
-
-int nft_roles_build(struct nft_roles *out, const struct ruleset *rs)
-{
-	struct nft_roles r = {calloc(rs->n_groups + rs->n_rules + 1, sizeof(*r.v)), 0};
-	int rc;
-
-	if (!r.v)
-		return -ENOMEM;
-	for (size_t i = 0; i < rs->n_groups; i++) {
-		struct nft_role *p = &r.v[r.n];
-
-		if (rs->groups[i].stage == STAGE_OBSERVE)
-			continue;
-		snprintf(p->group, sizeof(p->group), "%s", rs->groups[i].name);
-		p->stage = rs->groups[i].stage;
-		p->listed = true;
-		r.n++;
-	}
-	for (size_t i = 0; i < rs->n_rules; i++) {
-		struct nft_role *p = &r.v[r.n];
-
-		if (rs->rules[i].peer_kind != RULE_PEER_GROUP ||
-		    rs->groups[rs->rules[i].group].stage == STAGE_OBSERVE)
-			continue;
-		snprintf(p->group, sizeof(p->group), "%s", rs->rules[i].peer_group);
-		p->peer = true;
-		r.n++;
-	}
-	roles_unite(&r);
-	rc = roles_name(&r);
-	if (rc < 0)
-		nft_roles_fini(&r);
-	else
-		*out = r;
-	return rc;
-}
-
-int nft_roles_read(struct nft_roles *out, const struct nft_model *held)
-{
-	struct nft_roles r = {calloc(held->n_chains + held->n_sets + 1, sizeof(*r.v)), 0};
-
-	if (!r.v)
-		return -ENOMEM;
-	for (size_t i = 0; i < held->n_chains; i++) {
-		const struct nft_chain *c = &held->chains[i];
-		struct nft_role *p = &r.v[r.n];
-
-		if (c->list != NFT_LIST_IN || !c->group[0])
-			continue;
-		snprintf(p->group, sizeof(p->group), "%s", c->group);
-		snprintf(p->base, sizeof(p->base), "%s", c->name + strlen("in_"));
-		p->stage = c->stage;
-		p->listed = true;
-		r.n++;
-	}
-	for (size_t i = 0; i < held->n_sets; i++) {
-		const struct nft_set *s = &held->sets[i];
-		struct nft_role *p = &r.v[r.n];
-
-		if (!s->group[0])
-			continue;
-		snprintf(p->group, sizeof(p->group), "%s", s->group);
-		snprintf(p->base, sizeof(p->base), "%.*s", (int)strlen(s->name) - 2, s->name);
-		p->peer = true;
-		r.n++;
-	}
-	roles_unite(&r);
-	*out = r;
-	return 0;
-}
-
 /* ---- lists ---------------------------------------------------------------------------------------------------- */
 struct list {
 	struct nft_chain *chain;
-	const struct nft_roles *roles;
 	const struct nft_role *role;
 	bool in;
 };
 
-static void match_peer(struct nft_builder *b, const struct list *l, const struct rule *r, const char *base, bool v4)
+/* The rules of a ruleset, list by list: groups in their order, inbound first; in a list by peer group, so that what is said
+ * of one is together, then as the ruleset has them. */
+struct order {
+	const struct rule **rule;
+	size_t *first; /* of list 2 * group + outbound, and one behind the last */
+};
+
+static int order_cmp(const void *a, const void *b)
 {
-	char set[NFT_NAME_LEN];
+	const struct rule *x = *(const struct rule *const *)a, *y = *(const struct rule *const *)b;
+	int c = (x->group > y->group) - (x->group < y->group);
+
+	if (c == 0)
+		c = (int)y->inbound - (int)x->inbound;
+	if (c == 0)
+		c = (y->peer_kind == RULE_PEER_GROUP) - (x->peer_kind == RULE_PEER_GROUP);
+	if (c == 0 && x->peer_kind == RULE_PEER_GROUP)
+		c = strcmp(x->peer_group, y->peer_group);
+	return c ? c : (x > y) - (x < y);
+}
+
+static void order_fini(struct order *o)
+{
+	free(o->rule);
+	free(o->first);
+}
+
+static int order_init(struct order *o, const struct ruleset *rs)
+{
+	size_t n = 0;
+
+	o->rule = calloc(rs->n_rules + 1, sizeof(*o->rule));
+	o->first = calloc(2 * rs->n_groups + 1, sizeof(*o->first));
+	if (!o->rule || !o->first) {
+		order_fini(o);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < rs->n_rules; i++)
+		o->rule[i] = &rs->rules[i];
+	if (rs->n_rules)
+		qsort(o->rule, rs->n_rules, sizeof(*o->rule), order_cmp);
+	for (size_t list = 0; list < 2 * rs->n_groups; list++) {
+		o->first[list] = n;
+		while (n < rs->n_rules && 2 * (size_t)o->rule[n]->group + !o->rule[n]->inbound == list)
+			n++;
+	}
+	o->first[2 * rs->n_groups] = n;
+	return 0;
+}
+
+static void match_peer(struct nft_builder *b, const struct list *l, const struct rule *r, bool v4)
+{
 	bool source = l->in;
 
 	switch (r->peer_kind) {
-	case RULE_PEER_GROUP:
-		snprintf(set, sizeof(set), "%s_%d", base, v4 ? 4 : 6);
-		nft_match_addr_set(b, v4, source, set, false);
-		break;
 	case RULE_PEER_WORLD:
 		/* What leaves by an outbound list has no workload at its other end: the inbound maps took those
 		 * before. */
@@ -202,7 +94,7 @@ static void match_peer(struct nft_builder *b, const struct list *l, const struct
 	case RULE_PEER_PREFIX:
 		nft_match_prefix(b, &r->peer_prefix, source);
 		break;
-	default:
+	default: /* anybody; or a group, whose addresses the list's maps have brought here */
 		break;
 	}
 }
@@ -213,8 +105,6 @@ enum { EITHER = 0, V4 = 1, V6 = 2 };
 static unsigned peer_families(const struct list *l, const struct rule *r)
 {
 	switch (r->peer_kind) {
-	case RULE_PEER_GROUP:
-		return V4 | V6;
 	case RULE_PEER_WORLD:
 		return l->in ? V4 | V6 : EITHER;
 	case RULE_PEER_PREFIX:
@@ -228,20 +118,17 @@ static unsigned peer_families(const struct list *l, const struct rule *r)
 static int build_accept(const struct list *l, const struct rule *r, unsigned family, const struct service *s, size_t n)
 {
 	char peer[GROUP_STRLEN], service[SERVICE_STRLEN];
-	const struct nft_role *role = NULL;
 	struct buf comment = BUF_INIT;
 	struct nft_builder b;
 	int rc;
 
 	if ((s->proto == PROTO_ICMP && family == V6) || (s->proto == PROTO_ICMP6 && family == V4))
 		return 0;
-	if (r->peer_kind == RULE_PEER_GROUP)
-		role = nft_roles_find(l->roles, r->peer_group);
 	buf_printf(&comment, "%s %s %s:", l->role->group, l->in ? "from" : "to", rule_peer_format(r, peer));
 	for (size_t i = 0; i < n; i++)
 		buf_printf(&comment, "%s %s", i ? "," : "", service_format(&s[i], service));
 	nft_rule_start(&b, l->chain);
-	match_peer(&b, l, r, role ? role->base : "", family != V6);
+	match_peer(&b, l, r, family != V6);
 	nft_match_services(&b, s, n);
 	nft_counter(&b);
 	nft_verdict(&b, NF_ACCEPT, NULL);
@@ -296,42 +183,113 @@ static int build_miss(const struct list *l)
 	return nft_rule_finish(&b, 0, NFT_TAG_NONE, comment);
 }
 
-static int build_list(struct nft_model *m, const struct ruleset *rs, const struct nft_roles *roles,
-		      const struct nft_role *role, bool in)
+/* Who is a peer by its group goes to the part of the list that is about it, and comes back if that does not allow it. */
+static int build_ways(const struct list *l)
 {
-	struct list l = {.roles = roles, .role = role, .in = in};
-	int group = ruleset_find_group(rs, role->group), rc = 0;
-	char name[NFT_NAME_LEN], comment[2 * GROUP_STRLEN];
+	char map[NFT_NAME_LEN + 2];
+	struct nft_builder b;
+	int rc = 0;
 
-	snprintf(name, sizeof(name), "%s%s", in ? "in_" : "out_", role->base);
-	l.chain = nft_model_chain(m, name);
-	if (!l.chain)
-		return -ENOMEM;
-	snprintf(l.chain->group, sizeof(l.chain->group), "%s", role->group);
-	l.chain->list = in ? NFT_LIST_IN : NFT_LIST_OUT;
-	l.chain->stage = role->stage;
-	snprintf(comment, sizeof(comment), "%s: %s list", role->group, in ? "inbound" : "outbound");
-	nft_name_comment(l.chain->comment, sizeof(l.chain->comment), comment);
-	for (size_t i = 0; rc == 0 && i < rs->n_rules; i++)
-		if ((int)rs->rules[i].group == group && rs->rules[i].inbound == in)
-			rc = build_rule(&l, &rs->rules[i]);
-	return rc < 0 ? rc : build_miss(&l);
+	for (int v4 = 1; rc == 0 && v4 >= 0; v4--) {
+		snprintf(map, sizeof(map), "%s_%d", l->chain->name, v4 ? 4 : 6);
+		nft_rule_start(&b, l->chain);
+		nft_vmap(&b, v4, l->in, map);
+		rc = nft_rule_finish(&b, 0, NFT_TAG_NONE, "");
+	}
+	return rc;
 }
 
-static int build_peer_sets(struct nft_model *m, const struct nft_role *role)
+static int build_maps(struct nft_model *m, const char *list, const struct list *l)
 {
 	char comment[2 * GROUP_STRLEN];
 
-	snprintf(comment, sizeof(comment), "addresses of %s", role->group);
-	for (int v4 = 1; v4 >= 0; v4--) {
-		struct nft_set *s = nft_build_set(m, role->base, v4 ? "_4" : "_6",
-						  v4 ? &nft_shape_addr4 : &nft_shape_addr6, comment);
+	snprintf(comment, sizeof(comment), "%s: peers of the %s list", l->role->group, l->in ? "inbound" : "outbound");
+	return nft_build_set(m, list, "_4", &nft_shape_map4, comment) &&
+			       nft_build_set(m, list, "_6", &nft_shape_map6, comment)
+		       ? 0
+		       : -ENOMEM;
+}
 
-		if (!s)
-			return -ENOMEM;
-		snprintf(s->group, sizeof(s->group), "%s", role->group);
-	}
+/* The rules of one list that are about one group. */
+static int build_part(struct nft_model *m, const struct nft_roles *roles, struct list l, const char *list,
+		      const struct rule *const *rules, size_t n)
+{
+	const struct nft_role *peer = nft_roles_find(roles, rules[0]->peer_group);
+	char name[NFT_NAME_LEN], comment[3 * GROUP_STRLEN];
+	int rc = 0;
+
+	nft_name_part(name, list, peer->base);
+	l.chain = nft_model_chain(m, name);
+	if (!l.chain)
+		return -ENOMEM;
+	snprintf(l.chain->group, sizeof(l.chain->group), "%s", peer->group);
+	l.chain->list = NFT_LIST_PART;
+	snprintf(comment, sizeof(comment), "%s %s %s", l.role->group, l.in ? "from" : "to", peer->group);
+	nft_name_comment(l.chain->comment, sizeof(l.chain->comment), comment);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = build_rule(&l, rules[i]);
+	return rc;
+}
+
+static int start_list(struct nft_model *m, struct list *l, const char *name)
+{
+	char comment[2 * GROUP_STRLEN];
+
+	l->chain = nft_model_chain(m, name);
+	if (!l->chain)
+		return -ENOMEM;
+	snprintf(l->chain->group, sizeof(l->chain->group), "%s", l->role->group);
+	l->chain->list = l->in ? NFT_LIST_IN : NFT_LIST_OUT;
+	l->chain->stage = l->role->stage;
+	snprintf(comment, sizeof(comment), "%s: %s list", l->role->group, l->in ? "inbound" : "outbound");
+	nft_name_comment(l->chain->comment, sizeof(l->chain->comment), comment);
 	return 0;
+}
+
+static int build_list(struct nft_model *m, const struct nft_roles *roles, const struct nft_role *role, bool in,
+		      const struct rule *const *rules, size_t n)
+{
+	struct list l = {.role = role, .in = in};
+	size_t parts = 0, k;
+	char name[NFT_NAME_LEN];
+	int rc;
+
+	nft_name_list(name, role->base, in);
+	while (parts < n && rules[parts]->peer_kind == RULE_PEER_GROUP)
+		parts++;
+	rc = start_list(m, &l, name);
+	if (rc == 0 && parts)
+		rc = build_ways(&l);
+	for (size_t i = parts; rc == 0 && i < n; i++)
+		rc = build_rule(&l, rules[i]);
+	if (rc == 0)
+		rc = build_miss(&l);
+	if (rc == 0 && parts)
+		rc = build_maps(m, name, &l);
+	/* The list is complete: adding chains moves it. */
+	for (size_t i = 0; rc == 0 && i < parts; i += k) {
+		for (k = 1; i + k < parts && strcmp(rules[i]->peer_group, rules[i + k]->peer_group) == 0;)
+			k++;
+		rc = build_part(m, roles, l, name, rules + i, k);
+	}
+	return rc;
+}
+
+static int build_lists(struct nft_model *m, const struct ruleset *rs, const struct nft_roles *roles)
+{
+	struct order o;
+	int rc = order_init(&o, rs);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; rc == 0 && i < 2 * rs->n_groups; i++) {
+		const struct nft_role *role = nft_roles_find(roles, rs->groups[i / 2].name);
+
+		if (role && role->listed)
+			rc = build_list(m, roles, role, i % 2 == 0, o.rule + o.first[i], o.first[i + 1] - o.first[i]);
+	}
+	order_fini(&o);
+	return rc;
 }
 
 int nft_build(struct nft_model *m, const struct ruleset *rs, const struct nft_roles *roles,
@@ -339,16 +297,8 @@ int nft_build(struct nft_model *m, const struct ruleset *rs, const struct nft_ro
 {
 	int rc = nft_build_fixed(m, about, log_group);
 
-	for (size_t i = 0; rc == 0 && i < roles->n; i++) {
-		const struct nft_role *role = &roles->v[i];
-
-		if (role->peer)
-			rc = build_peer_sets(m, role);
-		if (rc == 0 && role->listed)
-			rc = build_list(m, rs, roles, role, true);
-		if (rc == 0 && role->listed)
-			rc = build_list(m, rs, roles, role, false);
-	}
+	if (rc == 0)
+		rc = build_lists(m, rs, roles);
 	m->present = true;
 	m->about = *about;
 	nft_model_sort(m);

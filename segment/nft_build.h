@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * From a ruleset to the table it becomes: names for its groups, the fixed chains and sets, a pair of chains per
- * group with a policy, a pair of sets per group that is somebody's peer. Which addresses are in the sets is added
+ * group with a policy, for each a pair of maps from the addresses of its peers to what it says of them. Which addresses are in the sets is added
  * by nft_elems. docs/enforcement.md shows the outcome.
  */
 #ifndef WEIR_SEGMENT_NFT_BUILD_H
@@ -50,11 +50,18 @@ struct nft_role {
 	char base[NFT_BASE_LEN]; /* its part of the names */
 	uint8_t stage;
 	bool listed; /* has an inbound and an outbound chain */
-	bool peer;   /* has sets of its addresses */
+	bool peer;   /* some list has a part about it */
+};
+/* A list that has a part about the group: an address of it leads there, by the list's maps (its name and "_4" or "_6"). */
+struct nft_way {
+	char group[GROUP_STRLEN];
+	char list[NFT_NAME_LEN], part[NFT_NAME_LEN];
 };
 struct nft_roles {
 	struct nft_role *v; /* sorted by group */
 	size_t n;
+	struct nft_way *ways; /* sorted by group, then part */
+	size_t n_ways;
 };
 /* 0 or -ENOMEM; *out is the caller's to free with nft_roles_fini. */
 int nft_roles_build(struct nft_roles *out, const struct ruleset *rs);
@@ -62,6 +69,8 @@ int nft_roles_build(struct nft_roles *out, const struct ruleset *rs);
 int nft_roles_read(struct nft_roles *out, const struct nft_model *held);
 void nft_roles_fini(struct nft_roles *r);
 const struct nft_role *nft_roles_find(const struct nft_roles *r, const char *group);
+/* The ways of a group: *n of them from the result on; NULL when there are none. */
+const struct nft_way *nft_roles_ways(const struct nft_roles *r, const char *group, size_t *n);
 
 /* Chains and sets, the latter without elements; m must be empty and is sorted afterwards. 0 or -ENOMEM. */
 int nft_build(struct nft_model *m, const struct ruleset *rs, const struct nft_roles *roles,

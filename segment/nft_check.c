@@ -21,6 +21,31 @@ struct check {
 	uint8_t *colour; /* by chain */
 };
 
+static bool chain_refuses(struct check *k, const char *name);
+
+/* A list may look into its own maps only, and they lead to its own parts only: those that are there, since members come
+ * and go without this check, and whatever the elements say now. */
+static bool map_refuses(struct check *k, const struct nft_chain *list, const char *map)
+{
+	const struct nft_set *s = nft_model_find_set(k->m, map);
+	size_t len = strlen(list->name);
+	bool refuses = !s || strncmp(map, list->name, len) != 0 || map[len] != '_' || strlen(map) != len + 2;
+
+	for (size_t i = (size_t)(list - k->m->chains) + 1; i < k->m->n_chains && !refuses; i++) {
+		const struct nft_chain *part = &k->m->chains[i];
+
+		if (strncmp(part->name, list->name, len) != 0)
+			break; /* sorted by name */
+		refuses = part->name[len] == '/' && chain_refuses(k, part->name);
+	}
+	for (size_t i = 0; s && i < s->n_elems && !refuses; i++) {
+		const char *to = s->elems[i].target;
+
+		refuses = !to || strncmp(to, list->name, len) != 0 || to[len] != '/' || chain_refuses(k, to);
+	}
+	return refuses;
+}
+
 /* Can a packet that enters this chain be refused? Chains that cannot be found and loops count as refusing. */
 static bool chain_refuses(struct check *k, const char *name)
 {
@@ -40,8 +65,8 @@ static bool chain_refuses(struct check *k, const char *name)
 		refuses = nft_rule_refuses(&c->rules[n], &to, &map);
 		if (!refuses && to)
 			refuses = chain_refuses(k, to);
-		/* No list looks into a map; whoever does may end up in a list that enforces. */
-		refuses = refuses || map;
+		if (!refuses && map)
+			refuses = map_refuses(k, c, map);
 	}
 	k->colour[i] = refuses ? REFUSES : HARMLESS;
 	return refuses;
@@ -58,7 +83,7 @@ static bool list_guarded(struct check *k, const struct nft_chain *c)
 	for (size_t n = 0; n < c->n_rules; n++) {
 		const char *to, *map;
 
-		if (nft_rule_refuses(&c->rules[n], &to, &map) || map)
+		if (nft_rule_refuses(&c->rules[n], &to, &map) || (map && map_refuses(k, c, map)))
 			return false;
 		if (to && chain_refuses(k, to) && !is_armed_match(&c->rules[n]))
 			return false;
@@ -76,7 +101,7 @@ int nft_check(const struct nft_model *m, char *error, size_t size)
 	for (size_t i = 0; rc == 0 && i < m->n_chains; i++) {
 		const struct nft_chain *c = &m->chains[i];
 
-		if (!c->group[0])
+		if (!c->group[0] || c->list == NFT_LIST_PART) /* parts are looked at from their lists */
 			continue;
 		if (c->stage == STAGE_ENFORCE ? !list_guarded(&k, c) : chain_refuses(&k, c->name)) {
 			snprintf(error, size, "chain %s of group %s (%s) could refuse a packet; nothing was sent",

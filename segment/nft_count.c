@@ -83,7 +83,37 @@ void nft_count_forget(struct nft *n)
 {
 	nft_count_fini(n);
 	n->overflow_seen[0] = n->overflow_seen[1] = 0;
+	n->seen_primed = n->seen_void = true;
+	n->seen_away = false;
+}
+
+/* The counter of all that had no place in a set: would_block, block. */
+#define SET_OVERFLOW(i) (NFT_MISS_SETS + (i))
+
+int nft_counters_seed(struct nft *n, const struct counter_rec *c, size_t count, uint64_t read_ns, bool away)
+{
+	int rc = 0;
+
 	n->seen_primed = true;
+	if (!read_ns) {
+		n->seen_tell_all = true;
+		return 0;
+	}
+	nft_count_fini(n);
+	n->overflow_seen[0] = n->overflow_seen[1] = 0;
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		uint8_t key[NFT_KEY_MAX] = {0};
+
+		if (c[i].set == SET_OVERFLOW(0) || c[i].set == SET_OVERFLOW(1))
+			n->overflow_seen[c[i].set - SET_OVERFLOW(0)] = c[i].packets;
+		if (c[i].set >= NFT_MISS_SETS || c[i].key_len > sizeof(key))
+			continue;
+		memcpy(key, c[i].key, c[i].key_len);
+		rc = seen_put(&n->seen[c[i].set], key, c[i].packets);
+	}
+	n->last_poll_ns = read_ns;
+	n->seen_away = away;
+	return rc;
 }
 
 /* ---- polling ---------------------------------------------------------------------------------------------------- */
@@ -92,9 +122,26 @@ struct poll {
 	const struct nft_events *ev;
 	uint64_t now_ns;
 	const struct miss_set *set;
+	size_t kept; /* of before, how many are there still */
 	struct nft_seen_table next; /* becomes what was seen */
 	struct nft_seen_table *before;
 };
+
+static void tell(const struct poll *p, uint8_t set, const uint8_t *key, uint64_t packets, const struct verdict_rec *v)
+{
+	struct counter_rec c = {.set = set, .key_len = key ? NFT_KEY_MAX : 0, .packets = packets};
+
+	_Static_assert(NFT_KEY_MAX <= COUNTER_KEY_MAX, "the key of an element fits");
+	if (!p->ev)
+		return;
+	if (p->ev->counter) {
+		if (key)
+			memcpy(c.key, key, NFT_KEY_MAX);
+		p->ev->counter(p->ev->arg, &c, v);
+	} else if (v && p->ev->verdict) {
+		p->ev->verdict(p->ev->arg, v);
+	}
+}
 
 static void fill(const struct poll *p, struct verdict_rec *v, const struct nft_read_elem *e)
 {
@@ -122,6 +169,7 @@ static void fill(const struct poll *p, struct verdict_rec *v, const struct nft_r
 	snprintf(v->group[0], sizeof(v->group[0]), "%s", nft_member_group(p->n, &v->src));
 	snprintf(v->group[1], sizeof(v->group[1]), "%s", nft_member_group(p->n, &v->dst));
 	v->generation = p->n->about.generation;
+	v->away = p->n->seen_away;
 }
 
 static int on_miss(void *arg, const struct nft_read_elem *e)
@@ -136,12 +184,17 @@ static int on_miss(void *arg, const struct nft_read_elem *e)
 		return 0;
 	memcpy(key, e->key, e->key_len);
 	before = seen_get(p->before, key);
+	p->kept += before > 0;
 	rc = seen_put(&p->next, key, e->packets);
-	if (rc < 0 || e->packets == before || !p->n->seen_primed || !p->ev || !p->ev->verdict)
+	if (rc < 0)
 		return rc;
-	fill(p, &v, e);
-	v.count = e->packets > before ? e->packets - before : e->packets;
-	p->ev->verdict(p->ev->arg, &v);
+	if (e->packets != before && p->n->seen_primed) {
+		fill(p, &v, e);
+		v.count = e->packets > before ? e->packets - before : e->packets;
+		tell(p, (uint8_t)(p->set - miss_sets), key, e->packets, &v);
+	} else if (p->n->seen_tell_all) {
+		tell(p, (uint8_t)(p->set - miss_sets), key, e->packets, NULL);
+	}
 	return 0;
 }
 
@@ -150,15 +203,18 @@ static int on_overflow(void *arg, const char *chain, const struct nft_rule *r)
 	struct poll *p = arg;
 	size_t i = r->tag == NFT_TAG_OVERFLOW_BLOCK;
 	struct verdict_rec v = {.kind = i ? VERDICT_BLOCK : VERDICT_WOULD_BLOCK, .first_ns = p->n->last_poll_ns,
-				.last_ns = p->now_ns, .generation = p->n->about.generation};
+				.last_ns = p->now_ns, .generation = p->n->about.generation,
+				.away = p->n->seen_away};
 
 	(void)chain;
 	if (r->tag != NFT_TAG_OVERFLOW_BLOCK && r->tag != NFT_TAG_OVERFLOW_WOULD_BLOCK)
 		return 0;
 	v.count = r->packets >= p->n->overflow_seen[i] ? r->packets - p->n->overflow_seen[i] : r->packets;
 	p->n->overflow_seen[i] = r->packets;
-	if (v.count && p->n->seen_primed && p->ev && p->ev->verdict)
-		p->ev->verdict(p->ev->arg, &v);
+	if (v.count && p->n->seen_primed)
+		tell(p, (uint8_t)SET_OVERFLOW(i), NULL, r->packets, &v);
+	else if (r->packets && p->n->seen_tell_all)
+		tell(p, (uint8_t)SET_OVERFLOW(i), NULL, r->packets, NULL);
 	return 0;
 }
 
@@ -177,35 +233,69 @@ static void tell_expiry(struct nft *n, const struct nft_events *ev)
 	ev->expired(ev->arg, n->about.generation);
 }
 
+/* Elements that ran out: whoever keeps what was told of them need not any more. */
+static void tell_gone(struct poll *p)
+{
+	for (size_t i = 0; p->kept < p->before->n && i < p->before->cap; i++) {
+		const struct nft_seen *s = &p->before->v[i];
+
+		if (s->used && s->packets && !seen_get(&p->next, s->key))
+			tell(p, (uint8_t)(p->set - miss_sets), s->key, 0, NULL);
+	}
+}
+
+/* One set. If the table changed under the reading, what was read is true and the rest comes next time. */
+static int poll_set(struct poll *p, size_t set)
+{
+	int rc;
+
+	p->set = &miss_sets[set];
+	p->before = &p->n->seen[set];
+	p->next = (struct nft_seen_table){NULL, 0, 0};
+	p->kept = 0;
+	rc = nft_read_elems(p->n->nl, p->set->name, on_miss, p);
+	if (rc == 0) {
+		tell_gone(p);
+		free(p->before->v);
+		*p->before = p->next;
+		return 0;
+	}
+	/* What was told is not to be told again. */
+	for (size_t i = 0; i < p->next.cap && rc == -EINTR; i++)
+		if (p->next.v[i].used && seen_put(p->before, p->next.v[i].key, p->next.v[i].packets) < 0)
+			rc = -ENOMEM;
+	free(p->next.v);
+	return rc;
+}
+
 int nft_poll_counters(struct nft *n, uint64_t now_ns, const struct nft_events *ev)
 {
 	struct poll p = {.n = n, .ev = ev, .now_ns = now_ns};
+	bool whole = true;
 	int rc = 0;
 
 	if (n->about.generation == 0)
 		return 0;
+	if (n->seen_void && ev && ev->counter)
+		ev->counter(ev->arg, NULL, NULL);
+	n->seen_void = n->seen_void && !(ev && ev->counter);
 	for (size_t i = 0; rc == 0 && i < NFT_MISS_SETS; i++) {
-		p.set = &miss_sets[i];
-		p.before = &n->seen[i];
-		p.next = (struct nft_seen_table){NULL, 0, 0};
-		rc = nft_read_elems(n->nl, p.set->name, on_miss, &p);
-		if (rc == -EINTR) /* the table changed meanwhile: what was read is true, the rest comes next time */
-			rc = 0;
-		else if (rc == 0) {
-			free(n->seen[i].v);
-			n->seen[i] = p.next;
-			continue;
-		}
-		free(p.next.v);
+		rc = poll_set(&p, i);
+		whole = whole && rc == 0;
+		rc = rc == -EINTR ? 0 : rc;
 	}
 	if (rc == 0)
 		rc = nft_read_rules(n->nl, NFT_SET_WOULD_BLOCK, on_overflow, &p);
 	if (rc == 0)
 		rc = nft_read_rules(n->nl, NFT_SET_BLOCK, on_overflow, &p);
+	whole = whole && rc == 0;
 	if (rc == -ENOENT || rc == -EINTR) /* a table that was removed is for nft_dispatch to put back */
 		rc = 0;
 	n->seen_primed = true;
-	n->last_poll_ns = now_ns;
+	if (whole) { /* else the next reading goes on with what this one began */
+		n->seen_tell_all = n->seen_away = false;
+		n->last_poll_ns = now_ns;
+	}
 	tell_expiry(n, ev);
 	return rc;
 }

@@ -17,8 +17,7 @@
 static bool same_shape(const struct nft_set *a, const struct nft_set *b)
 {
 	return a->shape.key_type == b->shape.key_type && a->shape.key_len == b->shape.key_len &&
-	       a->shape.verdicts == b->shape.verdicts && a->shape.timeout_ms == b->shape.timeout_ms &&
-	       strcmp(a->group, b->group) == 0;
+	       a->shape.verdicts == b->shape.verdicts && a->shape.timeout_ms == b->shape.timeout_ms;
 }
 
 static bool compatible(const struct nft_model *held, const struct nft_model *wanted)

@@ -14,7 +14,7 @@ static int emit(const struct nft_member *member, const char *base, const char *t
 		uint64_t timeout_ms, nft_elem_fn *fn, void *arg)
 {
 	bool v4 = addr_is_v4(&member->addr);
-	char set[NFT_NAME_LEN];
+	char set[NFT_NAME_LEN + 2];
 
 	snprintf(set, sizeof(set), "%s_%d", base, v4 ? 4 : 6);
 	return fn(arg, set, member->addr.b + (v4 ? 12 : 0), v4 ? 4 : 16, target, note, timeout_ms);
@@ -24,17 +24,20 @@ int nft_elems_each(const struct nft_roles *roles, const struct nft_member *membe
 		   nft_elem_fn *fn, void *arg)
 {
 	const struct nft_role *role = nft_roles_find(roles, member->group);
+	const struct nft_way *ways;
 	char chain[NFT_NAME_LEN];
+	size_t n;
 	int rc = emit(member, NFT_SET_WORKLOADS, NULL, member->group, 0, fn, arg);
 
-	if (rc == 0 && role && role->peer)
-		rc = emit(member, role->base, NULL, NULL, 0, fn, arg);
+	ways = nft_roles_ways(roles, member->group, &n);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = emit(member, ways[i].list, ways[i].part, NULL, 0, fn, arg);
 	if (rc < 0 || !role || !role->listed)
 		return rc;
-	snprintf(chain, sizeof(chain), "in_%s", role->base);
+	nft_name_list(chain, role->base, true);
 	rc = emit(member, NFT_MAP_INBOUND, chain, NULL, 0, fn, arg);
 	if (rc == 0) {
-		snprintf(chain, sizeof(chain), "out_%s", role->base);
+		nft_name_list(chain, role->base, false);
 		rc = emit(member, NFT_MAP_OUTBOUND, chain, NULL, 0, fn, arg);
 	}
 	if (rc == 0 && armed && role->stage == STAGE_ENFORCE)

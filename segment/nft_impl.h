@@ -42,11 +42,15 @@ struct nft {
 	struct nft_member *members; /* sorted by address */
 	size_t n_members, cap_members;
 	bool expiry_told;
+	uint64_t retry_mono_ns, retry_wait_ns; /* when the table is to be brought to what it should be once more; 0: it is */
 	struct nft_bridge *bridges; /* those whose attribute was set, with what it was before */
 	size_t n_bridges;
 
 	struct nft_seen_table seen[NFT_MISS_SETS];
 	uint64_t overflow_seen[2]; /* would_block, block */
+	bool seen_tell_all; /* at the next reading also those that have not grown */
+	bool seen_void;     /* what was told of counters so far is: to be told */
+	bool seen_away;     /* the next reading finds what was counted unwatched */
 	bool seen_primed; /* counters that were there before the first poll are not growth */
 	uint32_t seen_round;
 	uint64_t last_poll_ns;

@@ -10,14 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/timefmt.h"
 #include "segment/nft_elems.h"
 #include "segment/nft_impl.h"
 #include "segment/nft_send.h"
 
-static int member_cmp(const void *a, const void *b)
-{
-	return addr_cmp(&((const struct nft_member *)a)->addr, &((const struct nft_member *)b)->addr);
-}
+#define RETRY_MIN_NS (1 * NS_PER_S)
+#define RETRY_MAX_NS (32 * NS_PER_S)
 
 long nft_member_find(const struct nft *n, const struct addr *a)
 {
@@ -44,23 +43,37 @@ const char *nft_member_group(const struct nft *n, const struct addr *a)
 	return i < 0 ? "" : n->members[i].group;
 }
 
+/* Of two entries for one address the later one comes later: qsort alone does not promise that. */
+static int place_cmp(const void *a, const void *b)
+{
+	const struct nft_member *const *x = a, *const *y = b;
+	int c = addr_cmp(&(*x)->addr, &(*y)->addr);
+
+	return c ? c : (*x > *y) - (*x < *y);
+}
+
 /* Sorted copy; of two entries for one address the later one holds. */
 int nft_members_copy(struct nft_member **out, size_t *n_out, const struct nft_member *m, size_t n)
 {
 	struct nft_member *v = malloc((n + 1) * sizeof(*v));
+	const struct nft_member **place = malloc((n + 1) * sizeof(*place));
 	size_t k = 0;
 
-	if (!v)
+	if (!v || !place) {
+		free(v);
+		free(place);
 		return -ENOMEM;
-	if (n)
-		memcpy(v, m, n * sizeof(*v));
-	if (n)
-		qsort(v, n, sizeof(*v), member_cmp);
-	for (size_t i = 0; i < n; i++) {
-		if (k && addr_equal(&v[k - 1].addr, &v[i].addr))
-			k--;
-		v[k++] = v[i];
 	}
+	for (size_t i = 0; i < n; i++)
+		place[i] = &m[i];
+	if (n)
+		qsort(place, n, sizeof(*place), place_cmp);
+	for (size_t i = 0; i < n; i++) {
+		if (k && addr_equal(&v[k - 1].addr, &place[i]->addr))
+			k--;
+		v[k++] = *place[i];
+	}
+	free(place);
 	*out = v;
 	*n_out = k;
 	return 0;
@@ -161,6 +174,28 @@ static void forget_stranger(struct nft *n, const struct addr *a)
 	}
 }
 
+/* The whole table as it should be; if that fails, once more after a while that grows. */
+static int sync_members(struct nft *n, char *error)
+{
+	int rc = nft_sync(n, NULL, error);
+
+	if (rc < 0) {
+		n->retry_wait_ns = n->retry_wait_ns ? 2 * n->retry_wait_ns : RETRY_MIN_NS;
+		if (n->retry_wait_ns > RETRY_MAX_NS)
+			n->retry_wait_ns = RETRY_MAX_NS;
+		n->retry_mono_ns = time_mono_ns() + n->retry_wait_ns;
+	}
+	return rc;
+}
+
+int nft_retry(struct nft *n, char *error)
+{
+	error[0] = '\0';
+	if (!n->retry_mono_ns)
+		return 0;
+	return time_mono_ns() < n->retry_mono_ns ? -EAGAIN : sync_members(n, error);
+}
+
 int nft_member_add(struct nft *n, const struct nft_member *m, char *error)
 {
 	long i = nft_member_find(n, &m->addr);
@@ -175,9 +210,10 @@ int nft_member_add(struct nft *n, const struct nft_member *m, char *error)
 	rc = n->about.generation ? change_member(n, i >= 0 ? &old : NULL, m, error) : 0;
 	if (rc == 0 && i < 0 && n->about.generation)
 		forget_stranger(n, &m->addr);
-	/* Somebody else took elements or the table away: that is put back in the same go. */
-	if ((rc == -ENOENT || rc == -EEXIST) && n->have_rs)
-		return nft_members_put(n, m) < 0 ? -ENOMEM : nft_sync(n, NULL, error);
+	/* Somebody else took elements or the table away: that is put back in the same go. Whatever else was the matter, the
+	 * handle says how it should be, and the kernel is brought there as soon as it lets itself. */
+	if (rc < 0 && n->have_rs)
+		return nft_members_put(n, m) < 0 ? -ENOMEM : sync_members(n, error);
 	return rc < 0 ? rc : nft_members_put(n, m);
 }
 
@@ -192,9 +228,9 @@ int nft_member_del(struct nft *n, const struct addr *a, char *error)
 		return 0;
 	old = n->members[i];
 	rc = n->about.generation ? change_member(n, &old, NULL, error) : 0;
-	if (rc == -ENOENT && n->have_rs) {
+	if (rc < 0 && n->have_rs) {
 		members_drop(n, (size_t)i);
-		return nft_sync(n, NULL, error);
+		return sync_members(n, error);
 	}
 	if (rc == 0)
 		members_drop(n, (size_t)i);

@@ -32,7 +32,7 @@ struct nft_about {
 	uint8_t armed;        /* enum nft_armed */
 	uint64_t deadline_ns; /* CLOCK_MONOTONIC; ARMED_UNTIL */
 };
-#define NFT_LAYOUT 2 /* counts up when fixed chains or set types change: a table of another layout is replaced whole */
+#define NFT_LAYOUT 3 /* counts up when fixed chains or set types change: a table of another layout is replaced whole */
 
 /* An anonymous set that belongs to one rule, as bytes: count elements of elem_len bytes each. */
 struct nft_anon {
@@ -56,11 +56,11 @@ struct nft_rule {
 	struct nft_about about;          /* of a rule with TAG_ABOUT */
 };
 
-enum nft_list { NFT_LIST_NONE, NFT_LIST_IN, NFT_LIST_OUT };
+enum nft_list { NFT_LIST_NONE, NFT_LIST_IN, NFT_LIST_OUT, NFT_LIST_PART /* what a list says of one peer group */ };
 
 struct nft_chain {
 	char name[NFT_NAME_LEN];
-	char group[GROUP_STRLEN]; /* list of this group; "" for the fixed chains */
+	char group[GROUP_STRLEN]; /* list of this group; part of a list: the peer; "" for the fixed chains */
 	uint8_t list, stage;      /* enum nft_list, enum stage */
 	int8_t hook;              /* -1: not a base chain */
 	char comment[NFT_COMMENT_LEN];
@@ -78,14 +78,13 @@ struct nft_shape {
 
 struct nft_elem {
 	uint8_t key[NFT_KEY_MAX];
-	char *target; /* verdict map: chain to go to. Owned */
+	char *target; /* verdict map: chain to go to, or to jump to if it is part of a list. Owned */
 	char *note;   /* comment, or NULL. Owned */
 	uint64_t timeout_ms; /* 0: none */
 };
 
 struct nft_set {
 	char name[NFT_NAME_LEN];
-	char group[GROUP_STRLEN]; /* addresses of this group; "" for the fixed sets */
 	char comment[NFT_COMMENT_LEN];
 	struct nft_shape shape;
 	struct nft_elem *elems; /* sorted by key once nft_model_sort was called */

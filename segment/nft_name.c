@@ -48,6 +48,32 @@ void nft_name_base(char out[NFT_BASE_LEN], const char *group, bool plain)
 		snprintf(out + n, NFT_BASE_LEN - n, "_%08x", (unsigned)(hash_fixed(group, len) & 0xffffffffu));
 }
 
+void nft_name_list(char out[NFT_NAME_LEN], const char *base, bool in)
+{
+	snprintf(out, NFT_NAME_LEN, "%s%s", in ? "in_" : "out_", base);
+}
+
+void nft_name_part(char out[NFT_NAME_LEN], const char *list, const char *peer_base)
+{
+	size_t n = strlen(list), len = strlen(peer_base);
+
+	/* Two long names do not fit: the end of the peer's, which tells it from others, gives way to a hash. */
+	if (n + 1 + len < NFT_NAME_LEN) {
+		memcpy(out, list, n);
+		out[n] = '/';
+		memcpy(out + n + 1, peer_base, len + 1);
+	} else {
+		snprintf(out, NFT_NAME_LEN, "%.*s/%.*s_%08x", NFT_BASE_LEN + 4, list,
+			 n < NFT_NAME_LEN - 11 ? (int)(NFT_NAME_LEN - 11 - n) : 0, peer_base,
+			 (unsigned)(hash_fixed(peer_base, len) & 0xffffffffu));
+	}
+}
+
+bool nft_name_is_part(const char *chain)
+{
+	return strchr(chain, '/') != NULL;
+}
+
 /* Length of the well-formed UTF-8 character at p (RFC 3629), 0 if it is none. */
 static size_t utf8_len(const unsigned char *p)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Names and notes of the table's objects. Chains and sets are named after groups as far as nft's grammar lets them
- * ("shop/web" becomes in_shop_web and shop_web_4); the full name stands in the comment, and, exactly as it is, in the
+ * ("shop/web" becomes in_shop_web and in_shop_web_4); the full name stands in the comment, and, exactly as it is, in the
  * userdata, which is where it is read back from.
  */
 #ifndef WEIR_SEGMENT_NFT_NAME_H
@@ -17,6 +17,11 @@
 /* The readable form of a group's name: letters, digits, '_', '.', '-'; the rest becomes '_'. When that loses more
  * than a slash, or plain is false (the readable form is taken), a hash of the full name is appended. */
 void nft_name_base(char out[NFT_BASE_LEN], const char *group, bool plain);
+/* The name of a list's chain ("in_shop_web"), and of the part of that list that is about one peer group, both by their
+ * bases: "in_shop_web/shop_lb"; no base has a slash. */
+void nft_name_list(char out[NFT_NAME_LEN], const char *base, bool in);
+void nft_name_part(char out[NFT_NAME_LEN], const char *list, const char *peer_base);
+bool nft_name_is_part(const char *chain);
 /* A copy that can stand between quotes in nft's output: no quotes, control characters or broken UTF-8; cut to size at
  * a character's border, then ending in "...". */
 void nft_name_comment(char *out, size_t size, const char *text);

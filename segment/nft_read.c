@@ -178,10 +178,6 @@ static int on_set(void *arg, const struct nlmsghdr *h)
 	struct nft_model *m = arg;
 	struct nftnl_set *k = nftnl_set_alloc();
 	struct nft_shape shape = {0};
-	struct nft_note note;
-	struct nft_set *s;
-	const void *data;
-	uint32_t len = 0;
 	int rc = 0;
 
 	if (!k)
@@ -196,14 +192,8 @@ static int on_set(void *arg, const struct nlmsghdr *h)
 	shape.verdicts = (shape.flags & NFT_SET_MAP) != 0;
 	shape.timeout_ms = nftnl_set_get_u64(k, NFTNL_SET_TIMEOUT);
 	shape.ours = !(shape.flags & NFT_SET_EVAL);
-	s = nft_model_set(m, nftnl_set_get_str(k, NFTNL_SET_NAME), &shape);
-	if (!s) {
+	if (!nft_model_set(m, nftnl_set_get_str(k, NFTNL_SET_NAME), &shape))
 		rc = -ENOMEM;
-		goto out;
-	}
-	data = nftnl_set_get_data(k, NFTNL_SET_USERDATA, &len);
-	if (data && nft_note_decode(&note, NFTNL_UDATA_SET_COMMENT, data, len))
-		snprintf(s->group, sizeof(s->group), "%s", note.group);
 out:
 	nftnl_set_free(k);
 	return rc;

@@ -168,7 +168,6 @@ void nft_change_set(struct nft_change *c, const struct nft_set *set, bool add)
 		if (set->shape.timeout_ms)
 			nftnl_set_set_u64(s, NFTNL_SET_TIMEOUT, set->shape.timeout_ms);
 		snprintf(note.comment, sizeof(note.comment), "%s", set->comment);
-		snprintf(note.group, sizeof(note.group), "%s", set->group);
 		nftnl_set_set_data(s, NFTNL_SET_USERDATA, data,
 				   (uint32_t)nft_note_encode(data, NFTNL_UDATA_SET_COMMENT, &note));
 	}
@@ -187,7 +186,10 @@ static int add_elem(struct nftnl_set *s, const struct nft_shape *shape, const st
 		return -ENOMEM;
 	nftnl_set_elem_set(p, NFTNL_SET_ELEM_KEY, e->key, shape->key_len);
 	if (add && shape->verdicts) {
-		nftnl_set_elem_set_u32(p, NFTNL_SET_ELEM_VERDICT, (uint32_t)(e->target ? NFT_GOTO : NF_ACCEPT));
+		/* Part of a list comes back to the list where it does not decide. */
+		int way = e->target && nft_name_is_part(e->target) ? NFT_JUMP : NFT_GOTO;
+
+		nftnl_set_elem_set_u32(p, NFTNL_SET_ELEM_VERDICT, (uint32_t)(e->target ? way : NF_ACCEPT));
 		if (e->target)
 			nftnl_set_elem_set_str(p, NFTNL_SET_ELEM_CHAIN, e->target);
 	}

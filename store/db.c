@@ -322,6 +322,28 @@ int store_meta_get(struct store_txn *t, const char *name, void *value, uint32_t 
 	return 0;
 }
 
+int store_meta_walk(struct store_txn *t, const char *prefix, store_meta_fn *fn, void *arg)
+{
+	MDB_val key = {strlen(prefix), (void *)(uintptr_t)prefix}, value;
+	MDB_cursor_op op = MDB_SET_RANGE;
+	MDB_cursor *c = NULL;
+	char name[256];
+	int rc = key.mv_size ? txn_cursor(t, txn_db(t, DB_META), &c) : -EINVAL;
+
+	while (!rc) {
+		rc = db_errno(guard_cursor_get(c, &key, &value, op));
+		if (rc || key.mv_size >= sizeof(name) || memcmp(key.mv_data, prefix, strlen(prefix)) != 0)
+			break;
+		memcpy(name, key.mv_data, key.mv_size);
+		name[key.mv_size] = '\0';
+		rc = fn(arg, name, value.mv_data, (uint32_t)value.mv_size);
+		op = MDB_NEXT;
+	}
+	if (c)
+		mdb_cursor_close(c);
+	return rc == -ENOENT ? 0 : rc;
+}
+
 static uint64_t entries(struct store_txn *t, enum store_db db)
 {
 	MDB_stat st;

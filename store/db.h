@@ -47,6 +47,9 @@ void store_abort(struct store_txn *t); /* NULL is fine; also ends a read transac
 /* Small named values: schema, instance start, last clean stop, ... value NULL deletes. *len in: size of value. */
 int store_meta_put(struct store_txn *t, const char *name, const void *value, uint32_t len);
 int store_meta_get(struct store_txn *t, const char *name, void *value, uint32_t *len); /* -ENOENT */
+/* Every one whose name begins with prefix, in the order of names; non-zero from fn stops and is returned. */
+typedef int store_meta_fn(void *arg, const char *name, const void *value, uint32_t len);
+int store_meta_walk(struct store_txn *t, const char *prefix, store_meta_fn *fn, void *arg);
 
 struct store_stats {
 	uint64_t bytes_used, bytes_file, size_budget;

@@ -11,10 +11,16 @@
 #include "common/verdict.h"
 #include "store/db.h"
 
-/* Merges into the record of the same src, dst, service, list and generation in the same ten minutes: counts add. */
+/* Merges into the record of the same src, dst, service, list, generation and away in the same ten minutes: counts add. */
 int store_verdict_add(struct store_txn *t, const struct verdict_rec *v);
 typedef int store_verdict_fn(void *arg, const struct verdict_rec *v);
 int store_verdict_walk(struct store_txn *t, uint64_t since_ns, uint64_t until_ns, store_verdict_fn *fn, void *arg);
+
+/* The kernel's counters as they were read last; packets 0 forgets one. */
+int store_counter_put(struct store_txn *t, const struct counter_rec *c);
+typedef int store_counter_fn(void *arg, const struct counter_rec *c);
+int store_counter_walk(struct store_txn *t, store_counter_fn *fn, void *arg);
+int store_counters_forget(struct store_txn *t); /* all of them: they count from zero again */
 
 enum generation_state {
 	GENERATION_PENDING,    /* accepted, not yet in the kernel */

@@ -74,10 +74,23 @@ static void print_row(struct listing *l, const struct refusal *r, const char *se
 	table_cell(l->table, TABLE_DIM, units_clock(last_ns, l->now_ns, text));
 }
 
+/* Nobody read the counters then, so nobody can say when it was. */
+static void print_away(struct listing *l, uint64_t away, uint64_t since_ns, uint64_t until_ns)
+{
+	char text[160], since[UNITS_STRLEN], until[UNITS_STRLEN];
+
+	if (!away)
+		return;
+	snprintf(text, sizeof(text), "%" PRIu64 " of them counted while weir was not running, between %s and %s", away,
+		 units_clock(since_ns, l->now_ns, since), units_clock(until_ns, l->now_ns, until));
+	table_note(l->table, TABLE_DIM, text);
+}
+
 /* n refusals between the same two ends as one row. */
 static void print_folded(struct listing *l, const struct refusal *r, size_t n)
 {
-	uint64_t count = 0, first_ns = r->v.first_ns, last_ns = r->v.last_ns;
+	uint64_t count = 0, first_ns = r->v.first_ns, last_ns = r->v.last_ns, away = 0, since_ns = UINT64_MAX,
+		 until_ns = 0;
 	char text[UNITS_STRLEN], service[SERVICE_STRLEN];
 	struct buf list = BUF_INIT;
 	size_t listed = 0;
@@ -88,6 +101,9 @@ static void print_folded(struct listing *l, const struct refusal *r, size_t n)
 		count += r[i].fresh;
 		first_ns = r[i].v.first_ns < first_ns ? r[i].v.first_ns : first_ns;
 		last_ns = r[i].v.last_ns > last_ns ? r[i].v.last_ns : last_ns;
+		away += r[i].away;
+		since_ns = r[i].away && r[i].away_since_ns < since_ns ? r[i].away_since_ns : since_ns;
+		until_ns = r[i].away_until_ns > until_ns ? r[i].away_until_ns : until_ns;
 		if (listed++ < SERVICES_LISTED)
 			buf_printf(&list, "%s%s", list.len ? ", " : "services: ",
 				   units_service(r[i].v.proto, r[i].v.dst_port, service));
@@ -97,6 +113,7 @@ static void print_folded(struct listing *l, const struct refusal *r, size_t n)
 	if (listed) {
 		print_row(l, r, units_plural(listed, "service", "services", text), count, first_ns, last_ns);
 		table_note(l->table, TABLE_DIM, list.data);
+		print_away(l, away, since_ns, until_ns);
 		if (!l->brief)
 			table_note(l->table, TABLE_DIM, "for the first of them, and likewise for the others:");
 		print_why(l, r);
@@ -124,6 +141,7 @@ static size_t print_table(struct listing *l, const struct refusals *r)
 				continue;
 			print_row(l, one, units_service(one->v.proto, one->v.dst_port, service), one->fresh,
 				  one->v.first_ns, one->v.last_ns);
+			print_away(l, one->away, one->away_since_ns, one->away_until_ns);
 			print_why(l, one);
 			shown++;
 		}
@@ -189,6 +207,14 @@ static int print_json(struct listing *l, const struct refusal *r)
 	jsonl_set_number(o, "count", r->fresh);
 	jsonl_set_time(o, "first", r->v.first_ns);
 	jsonl_set_time(o, "last", r->v.last_ns);
+	if (r->away) {
+		json_t *away = json_object();
+
+		jsonl_set_number(away, "count", r->away);
+		jsonl_set_time(away, "since", r->away_since_ns);
+		jsonl_set_time(away, "until", r->away_until_ns);
+		json_object_set_new(o, "away", away);
+	}
 	jsonl_set_text(o, "list", r->v.inbound ? "inbound" : "outbound");
 	jsonl_set_number(o, "generation", r->v.generation);
 	if (rs)

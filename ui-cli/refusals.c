@@ -46,6 +46,11 @@ static int on_verdict(void *arg, const struct verdict_rec *v)
 	}
 	memset(&out->list[out->n], 0, sizeof(out->list[0]));
 	out->list[out->n].v = *v;
+	if (v->away) {
+		out->list[out->n].away = v->count;
+		out->list[out->n].away_since_ns = v->first_ns;
+		out->list[out->n].away_until_ns = v->last_ns;
+	}
 	label_end(c->view, &out->list[out->n], 0);
 	label_end(c->view, &out->list[out->n], 1);
 	out->n++;
@@ -87,6 +92,11 @@ bool refusal_same_pair(const struct refusal *a, const struct refusal *b)
 static void merge(struct refusal *sum, const struct refusal *more)
 {
 	sum->v.count += more->v.count;
+	if (more->away && (!sum->away || more->away_since_ns < sum->away_since_ns))
+		sum->away_since_ns = more->away_since_ns;
+	if (more->away_until_ns > sum->away_until_ns)
+		sum->away_until_ns = more->away_until_ns;
+	sum->away += more->away;
 	if (more->v.first_ns < sum->v.first_ns)
 		sum->v.first_ns = more->v.first_ns;
 	if (more->v.last_ns > sum->v.last_ns)

@@ -41,42 +41,48 @@ static const struct verb *find(const char *name)
 	return NULL;
 }
 
-/* Edits (insert, delete, replace one character) from a to b; words are short, so one row of the matrix is enough. */
-static unsigned distance(const char *a, const char *b)
+#define WORD_MAX 32
+
+static unsigned least(unsigned a, unsigned b)
 {
-	unsigned row[33];
-	size_t n = strlen(b);
-
-	if (strlen(a) > 32 || n > 32)
-		return 99;
-	for (size_t j = 0; j <= n; j++)
-		row[j] = (unsigned)j;
-	for (size_t i = 0; a[i]; i++) {
-		unsigned diagonal = row[0]++;
-
-		for (size_t j = 1; j <= n; j++) {
-			unsigned best = diagonal + (a[i] != b[j - 1]);
-
-			diagonal = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[n];
+	return a < b ? a : b;
 }
 
+/* Edits from a to b: insert, delete, replace one character, or exchange two neighbours, which is what fingers do. Three rows
+ * of the matrix: this one, and the two above it. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned rows[3][WORD_MAX + 1];
+	size_t m = strlen(a), n = strlen(b);
+
+	if (m > WORD_MAX || n > WORD_MAX)
+		return WORD_MAX;
+	for (size_t j = 0; j <= n; j++)
+		rows[0][j] = (unsigned)j;
+	for (size_t i = 1; i <= m; i++) {
+		unsigned *row = rows[i % 3], *above = rows[(i - 1) % 3], *before = rows[(i + 1) % 3];
+
+		row[0] = (unsigned)i;
+		for (size_t j = 1; j <= n; j++) {
+			row[j] = least(above[j - 1] + (a[i - 1] != b[j - 1]), least(above[j], row[j - 1]) + 1);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				row[j] = least(row[j], before[j - 2] + 1);
+		}
+	}
+	return rows[m % 3][n];
+}
+
+/* In a word of four letters two edits leave half of it: that is another word. */
 const char *verb_nearest(const char *text)
 {
+	size_t len = strlen(text);
+	unsigned best = len < 5 ? 2 : 3;
 	const char *nearest = NULL;
-	unsigned best = 3; /* three edits away is another word */
 
 	for (const struct verb *v = verb_table; v->name; v++) {
 		unsigned d = distance(text, v->name);
 
-		if (strlen(text) >= 2 && strncmp(text, v->name, strlen(text)) == 0)
+		if (len >= 2 && strncmp(text, v->name, len) == 0)
 			d = 0;
 		if (d < best && d < strlen(v->name)) {
 			best = d;
@@ -101,11 +107,15 @@ static int unknown(const char *name)
 {
 	const char *nearest = verb_nearest(name);
 
-	if (nearest)
+	if (nearest) {
 		fprintf(stderr, "weir: there is no verb \"%s\". Did you mean \"weir %s\"? `weir --help` lists all\n",
 			name, nearest);
-	else
-		fprintf(stderr, "weir: there is no verb \"%s\"; `weir --help` lists all\n", name);
+		return VERB_MISUSED;
+	}
+	fprintf(stderr, "weir: there is no verb \"%s\". There are:", name);
+	for (const struct verb *v = verb_table; v->name; v++)
+		fprintf(stderr, " %s", v->name);
+	fputs("; `weir --help` says what each does\n", stderr);
 	return VERB_MISUSED;
 }
 

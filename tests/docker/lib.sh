@@ -172,7 +172,7 @@ lab_poll() {
 		sleep 0.1
 	done
 	# What comes close to its deadline here will miss it elsewhere.
-	[ $((($(date +%s) - lab_began) * 3)) -lt "$lab_most" ] || lab_say "slow: $(($(date +%s) - lab_began)) of $lab_most s for: $*"
+	[ $((($(date +%s) - lab_began) * 3)) -lt "$lab_most" ] || lab_say "slow: $(($(date +%s) - lab_began)) of $lab_most s for: $*" >&2
 }
 
 # lab_netns NAME: one more named namespace, removed at the end.

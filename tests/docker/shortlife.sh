@@ -23,6 +23,10 @@ printf 'write_through: 1s\nruntime_sockets: [%s]\n' "$LAB_SOCKET" >"$LAB_DIR/wei
 lab_spawn "$LAB_DIR/weir.log" "$W" run -c "$LAB_DIR/weir.yaml" --state "$S"
 settled() { "$W" status --state "$S" -o json 2>/dev/null | jq -es '.[0].inventory.settled' >/dev/null; }
 lab_check "weir starts" lab_poll 20 settled
+# One that stays: a bridge without ports is not captured, and the first on it may be over before it is.
+lab_docker run -d --name stays --network brief -v /usr:/usr:ro brief/job sleep 3600 >/dev/null
+watched() { "$W" status --state "$S" -o json 2>/dev/null | jq -es '.[0].interfaces | any(.name == "br-brief" and .attached)' >/dev/null; }
+lab_check "the bridge is captured" lab_poll 10 watched
 
 job() { # name
 	lab_docker run --rm --name "$1" --network brief -v /usr:/usr:ro -v /lib:/lib:ro -v /lib64:/lib64:ro \

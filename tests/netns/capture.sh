@@ -30,6 +30,10 @@ in_a() { nsenter --net="/run/netns/$A" "$@"; }
 in_b() { nsenter --net="/run/netns/$B" "$@"; }
 carrier() { in_a sh -c 'read -r up </proc/net/arp; ip route get 10.81.0.2 >/dev/null' && lab_in ip link show va | grep -q LOWER_UP; }
 lab_poll 10 carrier
+# Nobody asks who has an address any more: not a frame crosses but for the loads.
+mac_of() { ip -n "$LAB_NS-$1" -o link show eth0 | sed 's/.*link.ether \([0-9a-f:]*\).*/\1/'; }
+for i in 1 $(seq 10 40); do ip -n "$B" neigh replace 10.81.0.$i lladdr "$(mac_of a)" dev eth0; done
+ip -n "$A" neigh replace 10.81.0.2 lladdr "$(mac_of b)" dev eth0
 
 nsenter --net="/run/netns/$B" "$bench/load" serve 7000 & # not through a function: the process itself is to be ended
 LAB_PIDS="$LAB_PIDS $!"
@@ -38,6 +42,16 @@ lab_poll 10 listening
 
 # Frames that came into the bridge from its ports: what a capture of the bridge should see.
 frames() { lab_in cat /proc/net/dev | awk '/ va:| vb:/ { n += $3 } END { print n }'; }
+
+# The same, once nothing crosses any more: the last FINs take the time they take.
+quiet() { last=$now_frames; now_frames=$(frames); [ "$last" = "$now_frames" ]; }
+still() {
+	now_frames=-1
+	lab_poll 5 quiet
+	sleep 0.3
+	lab_poll 5 quiet
+	echo "$now_frames"
+}
 
 # capture NAME OPTIONS...: watches br0 until capture_end; its flows in NAME.flows, its summary in NAME.sum
 capture() {
@@ -66,13 +80,17 @@ balanced() { # name, frames
 }
 lossless() { [ "$(field "$1" lost_by_kernel)" -eq 0 ]; }
 
-capture tcp
-before=$(frames)
-in_a "$bench/load" tcp 10.81.0.2 7000 2 2 >"$LAB_DIR/n"
-sleep 0.3 # the last FINs
-after=$(frames)
-capture_end tcp
-lab_check "short connections: every packet is in a flow" balanced tcp $((after - before))
+# A machine that is busy with other things may not give the reader its turn before the ring is full: then what was lost is
+# counted, and it is tried again. What is never to be had would not be had the fifth time either.
+for n in 1 2 3 4 5; do
+	before=$(still)
+	capture tcp
+	in_a "$bench/load" tcp 10.81.0.2 7000 2 2 >"$LAB_DIR/n"
+	after=$(still)
+	capture_end tcp
+	lab_check "short connections: every packet is in a flow, or counted as lost" balanced tcp $((after - before))
+	lossless tcp && break
+done
 lab_check "short connections: the default ring loses nothing" lossless tcp
 answered() { # every connection that the client finished is one flow with a known client
 	n=$(awk -F '\t' '$1 == 6 && $13 == "syn" && $5 == 7000 && $11 > 0' "$LAB_DIR/tcp.flows" | wc -l)
@@ -82,27 +100,25 @@ answered() { # every connection that the client finished is one flow with a know
 lab_check "short connections: one flow each, and who began it" answered
 
 # A flood while the reader is held up: the ring overflows, and says by how much.
+before=$(still)
 capture tiny -r 1048576
-before=$(frames)
 eval "kill -STOP \$pid_tiny"
 in_a "$bench/load" udp 10.81.0.2 7000 1 >/dev/null
 eval "kill -CONT \$pid_tiny"
-sleep 0.3
-after=$(frames)
+after=$(still)
 capture_end tiny
 lab_check "overflow: taken in and counted as lost make the whole" balanced tiny $((after - before))
 overflowed() { [ "$(field tiny lost_by_kernel)" -gt 0 ]; }
 lab_check "overflow: it did overflow" overflowed
 
 # Two workers, 31 clients with fragmented datagrams and connections.
+before=$(still)
 capture one -w 0/2
 capture two -w 1/2
-before=$(frames)
 sources=$(for i in $(seq 10 40); do echo 10.81.0.$i; done)
 # shellcheck disable=SC2086
 in_a "$bench/load" once 10.81.0.2 7000 5000 $sources || echo "# load failed"
-sleep 0.3
-after=$(frames)
+after=$(still)
 capture_end one
 capture_end two
 shared() {

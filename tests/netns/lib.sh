@@ -89,7 +89,7 @@ weir_stop() {
 
 # Slurped: of no input at all, jq -e says yes.
 status_is() { w status -o json 2>/dev/null | jq -es "length == 1 and (.[0] | $1)" >/dev/null; }
-status_of() { w status -o json 2>/dev/null | jq -r "$1"; }
+status_of() { w status -o json 2>/dev/null | jq -r "$1" 2>/dev/null; }
 weir_settled() { status_is .inventory.settled; }
 weir_watches() { status_is "[.interfaces[] | select(.attached)] | length == $1"; }
 weir_pid() { status_of ".roles[] | select(.role == \"$1\" and .pid > 0) | .pid"; }

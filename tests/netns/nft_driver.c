@@ -60,7 +60,7 @@ static void on_expired(void *arg, uint64_t generation)
 	printf("event expired generation=%llu\n", (unsigned long long)generation);
 }
 
-static const struct nft_events events = {on_verdict, on_repaired, on_expired, NULL};
+static const struct nft_events events = {.verdict = on_verdict, .repaired = on_repaired, .expired = on_expired};
 
 static int read_file(struct buf *b, const char *path)
 {

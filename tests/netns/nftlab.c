@@ -53,7 +53,7 @@ static void on_expired(void *arg, uint64_t generation)
 static void turn(void *arg)
 {
 	struct nftlab *t = arg;
-	const struct nft_events ev = {on_verdict, on_repaired, on_expired, t};
+	const struct nft_events ev = {.verdict = on_verdict, .repaired = on_repaired, .expired = on_expired, .arg = t};
 
 	lab_enter(&t->lab, LAB_HOST);
 	nft_dispatch(t->nft, time_now_ns(), &ev);
@@ -151,7 +151,7 @@ void nftlab_forget(struct nftlab *t)
 
 void nftlab_poll(struct nftlab *t)
 {
-	const struct nft_events ev = {on_verdict, on_repaired, on_expired, t};
+	const struct nft_events ev = {.verdict = on_verdict, .repaired = on_repaired, .expired = on_expired, .arg = t};
 
 	turn(t);
 	nft_poll_counters(t->nft, time_now_ns(), &ev);

@@ -9,16 +9,40 @@ LABEL is the capture's name as the expected table has it (oracle/x.pcap); --no-h
 nDPI's reader knows no SCTP ports and writes ICMPv6 in capitals, so the same is done here; nothing else is altered.
 """
 import argparse
+import ipaddress
 import json
+import socket
 import sys
 
 COLUMNS = ["file", "l4", "ip_a", "port_a", "ip_b", "port_b", "vlan", "master.app", "confidence",
            "pkts_ab", "bytes_ab", "pkts_ba", "bytes_ba", "tunnel", "community_id"]
 
 
+# The expected table has some protocols by name, some by number.
+NUMBERS = {"1": "ICMP", "2": "IGMP", "6": "TCP", "17": "UDP", "47": "GRE", "50": "ESP", "58": "ICMPV6", "132": "SCTP",
+           "112": "VRRP", "89": "OSPF", "4": "IPIP", "51": "AH", "8": "EGP"}
+
+
 def l4_name(proto):
     """The scorer's name for the protocol of a record."""
     return "ICMPV6" if proto == "ICMPv6" else str(proto)
+
+
+def l4_number(name):
+    """One name for a protocol, whichever of both a table has."""
+    return NUMBERS.get(name, name.upper())
+
+
+def address(text):
+    """Both sides in one form. The oracle's reader replaces ":0:" by "::" even where there is a "::" already, which
+    leaves a text that is no address; so the same is done to ours."""
+    try:
+        value = ipaddress.ip_address(text)
+    except ValueError:
+        return text
+    if value.version == 4:
+        return text
+    return socket.inet_ntop(socket.AF_INET6, value.packed).replace(":0:", "::")
 
 
 def row_of(label, record):

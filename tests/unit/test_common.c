@@ -173,6 +173,31 @@ static void test_edge(void)
 	buf_fini(&enc);
 }
 
+/* A verdict as an older weir wrote it is read; a counter comes back as it was. */
+static void test_versions(void)
+{
+	struct verdict_rec v = {.first_ns = 1, .last_ns = 2, .kind = VERDICT_BLOCK, .count = 300, .away = 1}, w;
+	struct counter_rec c = {.set = 3, .key_len = 40, .key = {1, [39] = 9}, .packets = 1u << 20}, d;
+	struct buf b = BUF_INIT;
+
+	verdict_encode(&b, &v);
+	CHECK_EQ(verdict_decode(&w, b.data, b.len), 0);
+	CHECK_EQ(w.away, 1);
+	CHECK_EQ(w.count, 300);
+	b.data[0] = 1;
+	CHECK_EQ(verdict_decode(&w, b.data, b.len - 1), 0);
+	CHECK_EQ(w.away, 0);
+	CHECK_EQ(w.count, 300);
+	b.data[0] = 3;
+	CHECK_EQ(verdict_decode(&w, b.data, b.len), -EPROTO);
+	buf_clear(&b);
+	counter_encode(&b, &c);
+	CHECK_EQ(counter_decode(&d, b.data, b.len), 0);
+	CHECK(memcmp(&c, &d, sizeof(c)) == 0);
+	CHECK_EQ(counter_decode(&d, b.data, b.len - 1), -EBADMSG);
+	buf_fini(&b);
+}
+
 /* Decoders meet random bytes, and good records with a byte turned: anything but a crash or an overrun is fine. */
 static void test_hostile(void)
 {
@@ -184,6 +209,7 @@ static void test_hostile(void)
 	struct edge_agg ea;
 	struct verdict_rec v;
 	struct coverage_rec c;
+	struct counter_rec counter;
 	struct buf enc = BUF_INIT;
 	uint8_t junk[256];
 	unsigned decoded = 0;
@@ -206,6 +232,7 @@ static void test_hostile(void)
 		decoded += edge_agg_decode(&ea, junk, n) == 0;
 		decoded += verdict_decode(&v, junk, n) == 0;
 		decoded += coverage_decode(&c, junk, n) == 0;
+		decoded += counter_decode(&counter, junk, n) == 0;
 		if (ruleset_decode(&rs, junk, n) == 0)
 			ruleset_fini(&rs);
 	}
@@ -245,6 +272,7 @@ int main(void)
 	test_flow();
 	test_edge();
 	test_ruleset();
+	test_versions();
 	test_hostile();
 	return tap_done();
 }

@@ -282,7 +282,9 @@ static void test_build(void)
 	struct world w;
 	const struct nft_role *b_slash, *b_under;
 	const struct nft_chain *c;
-	char name[NFT_NAME_LEN];
+	char name[NFT_NAME_LEN], part[NFT_NAME_LEN];
+	const struct nft_way *ways;
+	size_t n;
 
 	world_init(&w, STAGE_ENFORCE);
 	b_slash = nft_roles_find(&w.roles, "b/c");
@@ -290,12 +292,20 @@ static void test_build(void)
 	CHECK(b_slash && b_under && strcmp(b_slash->base, b_under->base) != 0);
 	CHECK(nft_roles_find(&w.roles, "a") && nft_roles_find(&w.roles, "a")->peer &&
 	      !nft_roles_find(&w.roles, "a")->listed);
-	CHECK(nft_model_find_set(&w.m, "a_4") && nft_model_find_set(&w.m, "a_6"));
+	CHECK(!nft_model_find_set(&w.m, "a_4")); /* sets are by list, not by peer */
 	CHECK(!nft_model_find_chain(&w.m, "in_a")); /* at observe it has no lists */
 	snprintf(name, sizeof(name), "in_%s", b_slash->base);
 	c = nft_model_find_chain(&w.m, name);
-	/* tcp and udp for IPv4 and IPv6, icmp for IPv4 only, two matches of the armed set, the end */
-	CHECK_EQ(c ? c->n_rules : 0, 5 + 3);
+	/* the two maps of its peers, two matches of the armed set, the end */
+	CHECK_EQ(c ? c->n_rules : 0, 2 + 3);
+	nft_name_part(part, name, "a");
+	c = nft_model_find_chain(&w.m, part);
+	CHECK_EQ(c ? c->n_rules : 0, 3); /* tcp, udp, icmp */
+	ways = nft_roles_ways(&w.roles, "a", &n);
+	CHECK(n == 1 && ways && strcmp(ways->list, name) == 0 && strcmp(ways->part, part) == 0);
+	CHECK(!nft_roles_ways(&w.roles, "b_c", &n) && n == 0);
+	strcat(name, "_6");
+	CHECK(nft_model_find_set(&w.m, name));
 	snprintf(name, sizeof(name), "out_%s", b_under->base);
 	c = nft_model_find_chain(&w.m, name);
 	CHECK_EQ(c ? c->n_rules : 0, 1); /* an empty list refuses */
@@ -308,10 +318,19 @@ static void test_check(void)
 	struct nft_builder b;
 	struct world w;
 
-	for (int how = 0; how < 5; how++) {
-		world_init(&w, how < 3 ? STAGE_DRY_RUN : STAGE_ENFORCE);
+	for (int how = 0; how < 8; how++) {
+		world_init(&w, how < 3 || how == 7 ? STAGE_DRY_RUN : STAGE_ENFORCE);
 		CHECK_EQ(nft_check(&w.m, error, sizeof(error)), 0);
 		snprintf(name, sizeof(name), "in_%s", nft_roles_find(&w.roles, "b/c")->base);
+		if (how == 5) { /* a map's element leads out of the list */
+			strcat(name, "_4");
+			CHECK_EQ(nft_set_elem(nft_model_find_set(&w.m, name), "\1\2\3\4", 4, "block", NULL, 0), 0);
+			CHECK_EQ(nft_check(&w.m, error, sizeof(error)), -EPROTO);
+			world_fini(&w);
+			continue;
+		}
+		if (how == 6 || how == 7) /* part of the list refuses, though no element leads there yet */
+			strcat(name, "/a");
 		if (how == 1)
 			strcpy(name, "would_block"); /* not in the list itself, but where it leads */
 		nft_rule_start(&b, nft_model_find_chain(&w.m, name));
@@ -356,10 +375,11 @@ static void test_hashes(void)
 		unsigned differ = 0;
 
 		snprintf(name, sizeof(name), "in_%s", nft_roles_find(&w.roles, "b/c")->base);
-		for (size_t k = 0; k < 8; k++)
+		strcat(name, "/a");
+		for (size_t k = 0; k < 3; k++)
 			differ += nft_model_find_chain(&w.m, name)->rules[k].hash !=
 				  nft_model_find_chain(&v.m, name)->rules[k].hash;
-		CHECK_EQ(differ, 2); /* tcp, IPv4 and IPv6 */
+		CHECK_EQ(differ, 1); /* tcp */
 	}
 	svc[1].hi = 450;
 	world_fini(&v);

@@ -322,6 +322,9 @@ static void test_verdicts(void)
 	v.inbound = 1;
 	CHECK_EQ(store_verdict_add(t, &v), 0); /* the other list: another record */
 	v.inbound = 0;
+	v.away = 1;
+	CHECK_EQ(store_verdict_add(t, &v), 0); /* counted while nobody looked: another as well */
+	v.away = 0;
 	v.first_ns = v.last_ns = T0 + 601 * NS_PER_S;
 	CHECK_EQ(store_verdict_add(t, &v), 0); /* the next ten minutes */
 	v.last_ns = v.first_ns - 1;
@@ -329,12 +332,12 @@ static void test_verdicts(void)
 	commit();
 	begin(false);
 	CHECK_EQ(store_verdict_walk(t, 0, 0, sum_verdicts, &sum), 0);
-	CHECK_EQ(sum.generation, 3);
-	CHECK_EQ(sum.count, 11);
+	CHECK_EQ(sum.generation, 4);
+	CHECK_EQ(sum.count, 13);
 	memset(&sum, 0, sizeof(sum));
 	CHECK_EQ(store_verdict_walk(t, T0 + 250, T0 + 260, sum_verdicts, &sum), 0);
-	CHECK_EQ(sum.generation, 2);
-	CHECK_EQ(sum.count, 9);
+	CHECK_EQ(sum.generation, 3);
+	CHECK_EQ(sum.count, 11);
 	CHECK_EQ(sum.src_port, 4242);
 	store_abort(t);
 }

@@ -249,6 +249,11 @@ static void test_nearest(void)
 	CHECK_STR(verb_nearest("mpa"), "map");
 	CHECK_STR(verb_nearest("bloks"), "blocks");
 	CHECK(verb_nearest("xylophone") == NULL);
+	CHECK(verb_nearest("blah") == NULL); /* half a word away from "plan" */
+	CHECK_STR(verb_nearest("blan"), "plan");
+	CHECK_STR(verb_nearest("polciy"), "policy");
+	CHECK_STR(verb_nearest("stats"), "status");
+	CHECK(verb_nearest("") == NULL);
 }
 
 static void write_file(char path[600], const char *name, const char *text)
