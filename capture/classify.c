@@ -255,7 +255,7 @@ static void show_syn(struct classify *c, struct classify_flow *f, const uint8_t 
 {
 	bool v6 = ip[0] >> 4 == 6;
 	size_t head = (size_t)(v->l4_start - ip), alen = v6 ? 16 : 4, src = v6 ? 8 : 12;
-	uint8_t syn[SYN_HEADERS_MAX + TCP_LEN], *tcp = syn + head;
+	uint8_t syn[SYN_HEADERS_MAX + TCP_LEN + CLASSIFY_SLACK], *tcp = syn + head;
 	struct compat_proto ignored;
 
 	if (head > SYN_HEADERS_MAX)

@@ -15,6 +15,9 @@
 #include "common/proto.h"
 #include "common/timefmt.h"
 
+#define LARGE_MAX 65535 /* what an IP header can promise */
+_Static_assert(SOURCE_SLACK >= CLASSIFY_SLACK, "frames that stay are given to nDPI where they lie");
+
 int inspect_init(struct worker *w)
 {
 	size_t bytes = (size_t)w->set.dpi_flows_max * sizeof(*w->dpi);
@@ -39,6 +42,7 @@ void inspect_fini(struct worker *w)
 	if (w->classify)
 		classify_free(w->classify);
 	buf_fini(&w->attrs);
+	free(w->large);
 }
 
 static void release(struct worker *w, struct flow *f)
@@ -123,13 +127,33 @@ static bool acquire(struct worker *w, struct flow *f)
 	return true;
 }
 
+/* A packet too large to be copied before is looked at where it lies, which may be at the very end of a ring: nDPI gets it
+ * with room behind it. NULL without memory. */
+static const uint8_t *with_slack(struct worker *w, const struct packet *p, size_t *len)
+{
+	*len = p->ip_len;
+	if (w->frames_stay || p->ip_len <= PENDING_BYTES)
+		return p->ip;
+	if (!w->large)
+		w->large = malloc(LARGE_MAX + CLASSIFY_SLACK);
+	if (!w->large)
+		return NULL;
+	*len = p->ip_len < LARGE_MAX ? p->ip_len : LARGE_MAX;
+	memset(w->large + *len, 0, CLASSIFY_SLACK);
+	return memcpy(w->large, p->ip, *len);
+}
+
 void inspect_packet(struct worker *w, struct flow *f, const struct packet *p, unsigned dir)
 {
+	const uint8_t *ip;
+	size_t len;
+
 	if (!(f->flags & FLOW_HAS_DPI) && !acquire(w, f)) {
 		f->flags |= FLOW_NO_DPI;
 		return;
 	}
-	if (classify_packet(w->classify, w->dpi[f->dpi_slot].state, p->ip, p->ip_len, dir == 0, w->now_ns / NS_PER_MS))
+	ip = with_slack(w, p, &len);
+	if (ip && classify_packet(w->classify, w->dpi[f->dpi_slot].state, ip, len, dir == 0, w->now_ns / NS_PER_MS))
 		settle(w, f, false);
 }
 

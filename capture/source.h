@@ -51,7 +51,9 @@ bool source_sent_by_itself(const struct source *s, const uint8_t *data, uint32_t
  * sent since then may have been taken for somebody else's; from now on both addresses are its own. */
 bool source_mac_changed(struct source *s);
 
-/* Whether the frames handed out by one source_read stay where they are until the next. */
+/* Whether the frames handed out by one source_read stay where they are until the next, with SOURCE_SLACK bytes behind each
+ * that can be read, whatever they say. */
+#define SOURCE_SLACK 64
 bool source_frames_stay(const struct source *s);
 
 /* Growth since the last call: frames the kernel took in, dropped for want of room, and the interface itself dropped. */

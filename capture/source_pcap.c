@@ -31,7 +31,7 @@ struct pcap_blocks {
 	bool swapped, nanoseconds;
 	uint32_t snaplen;
 	size_t at, end; /* of what lies in data */
-	uint8_t data[BUFFER];
+	uint8_t data[BUFFER + SOURCE_SLACK];
 };
 
 static const struct {

@@ -54,7 +54,7 @@ struct pending {
 	uint64_t time_ns;
 	struct flow_key key;
 	uint64_t hash;
-	uint8_t data[PENDING_BYTES];
+	uint8_t data[PENDING_BYTES + CLASSIFY_SLACK];
 };
 
 struct worker {
@@ -82,6 +82,7 @@ struct worker {
 	struct iface *current;    /* whose packets are being read */
 	bool frame_own;           /* of the frame at hand: source_sent_by_itself */
 	bool frames_stay;         /* they lie where they are until packet_batch_flush */
+	uint8_t *large;           /* copy of an IP packet of more than PENDING_BYTES, for inspection; NULL: none yet */
 	unsigned pending_first, n_pending;
 	struct pending pending[PENDING_MAX];
 };

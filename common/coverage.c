@@ -53,14 +53,12 @@ int coverage_decode(struct coverage_rec *out, const void *data, size_t len)
 	uint64_t *const counters[] = {&c.received, &c.lost_kernel, &c.lost_interface, &c.lost_ring, &c.lost_store,
 				      &c.evicted,  &c.folded,      &c.not_ip,         &c.malformed};
 	struct wire_reader r;
-	uint8_t version;
+	int rc;
 
 	wire_reader_init(&r, data, len);
-	version = wire_get_u8(&r);
-	if (!wire_ok(&r))
-		return -EBADMSG;
-	if (version != COVERAGE_VERSION)
-		return -EPROTO;
+	rc = wire_get_version(&r, COVERAGE_VERSION, COVERAGE_VERSION, NULL);
+	if (rc)
+		return rc;
 	c.start_ns = wire_get_u64(&r);
 	c.end_ns = wire_get_u64(&r);
 	c.iface = (uint32_t)wire_get_var(&r);

@@ -167,14 +167,12 @@ int edge_agg_decode(struct edge_agg *out, const void *data, size_t len)
 {
 	struct edge_agg a = {0};
 	struct wire_reader r;
-	uint8_t version;
+	int rc;
 
 	wire_reader_init(&r, data, len);
-	version = wire_get_u8(&r);
-	if (!wire_ok(&r))
-		return -EBADMSG;
-	if (version != EDGE_VERSION)
-		return -EPROTO;
+	rc = wire_get_version(&r, EDGE_VERSION, EDGE_VERSION, NULL);
+	if (rc)
+		return rc;
 	a.first_ns = wire_get_u64(&r);
 	a.last_ns = wire_get_u64(&r);
 	a.flows = wire_get_var(&r);

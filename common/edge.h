@@ -26,7 +26,8 @@ struct edge_agg {
 	uint64_t flows;               /* conversations that began */
 	uint64_t answered;            /* of these, the server end answered */
 	uint64_t teaching;            /* of these, with known direction and complete coverage: what learning may use */
-	uint64_t lossy;               /* of answered: direction known, but packets were lost meanwhile; they do not teach */
+	/* of answered: direction known, but packets were lost meanwhile; they do not teach */
+	uint64_t lossy;
 	uint64_t refused, unanswered; /* of flows: said no; said nothing */
 	uint64_t pkts[2], bytes[2];   /* client to server, server to client */
 	uint64_t hours[3];            /* bitmap of the 168 hours of the week seen (UTC, Monday 00 is bit 0) */

@@ -71,8 +71,9 @@ const char *flow_tunnel_name(unsigned v)
 
 const char *flow_confidence_name(unsigned v)
 {
-	static const char *const names[] = {"Unknown", "Match by port", "Match by IP", "DPI (cache)", "DPI",
-					    "nBPF", "DPI (partial)", "DPI (partial cache)", "DPI (aggressive)", "Other"};
+	static const char *const names[] =
+		{"Unknown", "Match by port", "Match by IP",	    "DPI (cache)",	"DPI",
+		 "nBPF",    "DPI (partial)", "DPI (partial cache)", "DPI (aggressive)", "Other"};
 
 	return NAME(names, v);
 }
@@ -193,13 +194,12 @@ int flow_decode(struct flow_rec *out, const void *data, size_t len)
 	struct wire_reader r;
 	size_t n;
 	uint8_t v;
+	int rc;
 
 	wire_reader_init(&r, data, len);
-	v = wire_get_u8(&r);
-	if (!wire_ok(&r))
-		return -EBADMSG;
-	if (v != FLOW_VERSION)
-		return -EPROTO;
+	rc = wire_get_version(&r, FLOW_VERSION, FLOW_VERSION, NULL);
+	if (rc)
+		return rc;
 	f.id = wire_get_u64(&r);
 	f.start_ns = wire_get_u64(&r);
 	f.end_ns = f.start_ns + wire_get_var(&r);
@@ -273,12 +273,10 @@ void flow_attempts_encode(struct buf *b, const struct flow_attempts *a)
 int flow_attempts_get(struct flow_attempts *out, struct wire_reader *r)
 {
 	struct flow_attempts a = {0};
-	uint8_t version = wire_get_u8(r);
+	int rc = wire_get_version(r, ATTEMPTS_VERSION, ATTEMPTS_VERSION, NULL);
 
-	if (!wire_ok(r))
-		return -EBADMSG;
-	if (version != ATTEMPTS_VERSION)
-		return -EPROTO;
+	if (rc)
+		return rc;
 	a.dst = wire_get_addr(r);
 	a.port = wire_get_u16(r);
 	a.proto = wire_get_u8(r);

@@ -21,7 +21,8 @@
 enum flow_direction {
 	FLOW_DIR_UNKNOWN,   /* capture began in mid-conversation: never becomes a rule */
 	FLOW_DIR_SYN,       /* TCP SYN or SYN-ACK, SCTP INIT seen */
-	FLOW_DIR_FIRST,     /* connectionless: the first packet of a conversation that began under our eyes, ICMP request */
+	/* connectionless: the first packet of a conversation that began under our eyes, ICMP request */
+	FLOW_DIR_FIRST,
 	FLOW_DIR_CONNTRACK, /* the kernel's original tuple */
 	FLOW_DIR_LISTENER,  /* a listening socket */
 };
@@ -147,9 +148,11 @@ bool flow_answered(const struct flow_rec *f);
 uint64_t flow_id(const struct flow_rec *f);
 
 const char *flow_direction_name(unsigned v); /* "unknown", "syn", "first-packet", "conntrack", "listener" */
-const char *flow_state_name(unsigned v);     /* "new", "established", "closed", "reset", "refused", "half-open", "mid" */
+/* "new", "established", "closed", "reset", "refused", "half-open", "mid" */
+const char *flow_state_name(unsigned v);
 const char *flow_reason_name(unsigned v);    /* "active", "closed", "idle", "cut", "evicted", "eof" */
-const char *flow_tunnel_name(unsigned v);    /* "vxlan", "geneve", "gre", "ipip", "gtp", "capwap", "tzsp"; NULL for none */
+/* "vxlan", "geneve", "gre", "ipip", "gtp", "capwap", "tzsp"; NULL for none */
+const char *flow_tunnel_name(unsigned v);
 const char *flow_confidence_name(unsigned v); /* nDPI's: "DPI", "Match by port", ... */
 
 /* "never-announced", "gone-before-lookup", "lookup-failed", "notices-missed", "inventory-silent", "private-address";

@@ -81,6 +81,13 @@ const char *proto_format(uint8_t proto, char buf[PROTO_STRLEN])
 	return buf;
 }
 
+bool proto_is_icmp_error(uint8_t proto, uint16_t type)
+{
+	if (proto == PROTO_ICMP)
+		return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
+	return proto == PROTO_ICMP6 && type >= 1 && type <= 4;
+}
+
 bool proto_is_housekeeping(uint8_t proto, uint16_t port_or_type)
 {
 	return proto == PROTO_ICMP6 && ((port_or_type >= 130 && port_or_type <= 136) || port_or_type == 143);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * IP protocol numbers and services as text. A service is what an edge or a rule names: a protocol with the server's port,
- * written "443/tcp", "53/udp", "8000-8100/tcp"; ICMP by type: "echo-request/icmp", "128/icmpv6"; a protocol
+ * IP protocol numbers and services as text. A service is what an edge or a rule names: a protocol with the server's
+ * port, written "443/tcp", "53/udp", "8000-8100/tcp"; ICMP by type: "echo-request/icmp", "128/icmpv6"; a protocol
  * without ports: "gre", or "proto-89". Numbers: IANA protocol-numbers; ICMP types: icmp-parameters.
  */
 #ifndef WEIR_COMMON_PROTO_H
@@ -26,9 +26,12 @@ struct service {
 
 bool proto_has_ports(uint8_t proto); /* TCP, UDP, SCTP */
 bool proto_is_icmp(uint8_t proto);   /* ICMP, ICMPv6 */
-/* Neighbour discovery and multicast membership of IPv6 (RFC 4861, 2710, 3810): ICMPv6 types without which no address works
- * and which no policy is asked about. */
+/* Neighbour discovery and multicast membership of IPv6 (RFC 4861, 2710, 3810): ICMPv6 types without which no address
+ * works and which no policy is asked about. */
 bool proto_is_housekeeping(uint8_t proto, uint16_t port_or_type);
+/* ICMP that tells of another packet's fate (RFC 792, 4443): unreachable, source quench, redirect, time exceeded,
+ * parameter problem; packet too big. */
+bool proto_is_icmp_error(uint8_t proto, uint16_t type);
 /* JSON form: "TCP", "UDP", "SCTP", "ICMP", "ICMPv6", else the number. Returns buf. */
 const char *proto_format_json(uint8_t proto, char buf[PROTO_STRLEN]);
 /* Policy form: "tcp", "udp", "sctp", "icmp", "icmpv6", "gre", "esp", ..., else "proto-N". Returns buf. */

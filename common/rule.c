@@ -171,15 +171,12 @@ int ruleset_decode(struct ruleset *out, const void *data, size_t len)
 {
 	struct wire_reader in;
 	struct ruleset rs;
-	uint8_t version;
 	int rc;
 
 	wire_reader_init(&in, data, len);
-	version = wire_get_u8(&in);
-	if (!wire_ok(&in))
-		return -EBADMSG;
-	if (version != RULESET_VERSION)
-		return -EPROTO;
+	rc = wire_get_version(&in, RULESET_VERSION, RULESET_VERSION, NULL);
+	if (rc)
+		return rc;
 	ruleset_init(&rs);
 	rc = decode_body(&rs, &in);
 	if (rc < 0)

@@ -74,7 +74,8 @@ static int parse_tail(const char *s, uint64_t *frac_ns, long *offset_s, int *utc
 	*utc = 1;
 	if ((*s == 'Z' || *s == 'z') && s[1] == '\0')
 		return 0;
-	if ((*s != '+' && *s != '-') || sscanf(s + 1, "%2u:%2u%n", &h, &m, &used) != 2 || s[1 + used] || h > 23 || m > 59)
+	if ((*s != '+' && *s != '-') || sscanf(s + 1, "%2u:%2u%n", &h, &m, &used) != 2 || s[1 + used] || h > 23 ||
+	    m > 59)
 		return -EINVAL;
 	*offset_s = (long)(h * 3600 + m * 60) * (*s == '-' ? -1 : 1);
 	return 0;

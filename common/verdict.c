@@ -62,13 +62,12 @@ int verdict_decode(struct verdict_rec *out, const void *data, size_t len)
 	struct verdict_rec v = {0};
 	struct wire_reader r;
 	uint8_t version;
+	int rc;
 
 	wire_reader_init(&r, data, len);
-	version = wire_get_u8(&r);
-	if (!wire_ok(&r))
-		return -EBADMSG;
-	if (version < 1 || version > VERDICT_VERSION)
-		return -EPROTO;
+	rc = wire_get_version(&r, 1, VERDICT_VERSION, &version);
+	if (rc)
+		return rc;
 	v.first_ns = wire_get_u64(&r);
 	v.last_ns = wire_get_u64(&r);
 	v.kind = wire_get_u8(&r);
@@ -106,15 +105,13 @@ int counter_decode(struct counter_rec *out, const void *data, size_t len)
 	struct counter_rec c = {0};
 	struct wire_reader r;
 	const void *key;
-	uint8_t version;
 	size_t n;
+	int rc;
 
 	wire_reader_init(&r, data, len);
-	version = wire_get_u8(&r);
-	if (!wire_ok(&r))
-		return -EBADMSG;
-	if (version != COUNTER_VERSION)
-		return -EPROTO;
+	rc = wire_get_version(&r, COUNTER_VERSION, COUNTER_VERSION, NULL);
+	if (rc)
+		return rc;
 	c.set = wire_get_u8(&r);
 	key = wire_get_bytes(&r, &n);
 	c.packets = wire_get_var(&r);

@@ -34,14 +34,14 @@ struct verdict_rec {
 	char group[2][GROUP_STRLEN]; /* of src and dst */
 	uint64_t generation;         /* of the ruleset that decided */
 	uint64_t count;              /* packets refused: for TCP, each SYN and its retries */
-	uint8_t away;      /* 1: found counted when weir came back; first_ns is its last reading before, and nothing says
-	                      when in between it happened but last_ns for the last of them */
+	uint8_t away; /* 1: found counted when weir came back; first_ns is its last reading before, and nothing says
+			 when in between it happened but last_ns for the last of them */
 };
 void verdict_encode(struct buf *b, const struct verdict_rec *v);
 int verdict_decode(struct verdict_rec *out, const void *data, size_t len); /* 0, -EPROTO, -EBADMSG */
 
-/* One of the kernel's counters of refusals as it was last read, so that what it counts unwatched can be told later. What set
- * and key mean is segment/nft_count.c's alone. */
+/* One of the kernel's counters of refusals as it was last read, so that what it counts unwatched can be told later.
+ * What set and key mean is segment/nft_count.c's alone. */
 #define COUNTER_KEY_MAX 48
 struct counter_rec {
 	uint8_t set, key_len;

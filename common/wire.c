@@ -3,6 +3,7 @@
 #include "config.h"
 #include "common/wire.h"
 
+#include <errno.h>
 #include <string.h>
 
 void wire_put_u8(struct buf *b, uint8_t v)
@@ -71,6 +72,19 @@ void wire_reader_init(struct wire_reader *r, const void *data, size_t len)
 	r->p = data;
 	r->end = r->p ? r->p + len : NULL;
 	r->ok = true;
+}
+
+int wire_get_version(struct wire_reader *r, uint8_t oldest, uint8_t newest, uint8_t *version)
+{
+	uint8_t v = wire_get_u8(r);
+
+	if (!wire_ok(r))
+		return -EBADMSG;
+	if (v < oldest || v > newest)
+		return -EPROTO;
+	if (version)
+		*version = v;
+	return 0;
 }
 
 bool wire_ok(const struct wire_reader *r)

@@ -29,6 +29,9 @@ struct wire_reader {
 };
 
 void wire_reader_init(struct wire_reader *r, const void *data, size_t len);
+/* The byte that every record begins with. 0; -EPROTO for a version that is not within [oldest, newest], -EBADMSG when
+ * there is no byte at all. *version (may be NULL) is which it is. */
+int wire_get_version(struct wire_reader *r, uint8_t oldest, uint8_t newest, uint8_t *version);
 bool wire_ok(const struct wire_reader *r);
 size_t wire_left(const struct wire_reader *r);
 uint8_t wire_get_u8(struct wire_reader *r);

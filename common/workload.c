@@ -48,14 +48,12 @@ int workload_decode(struct workload *out, const void *data, size_t len)
 {
 	struct workload w = {0};
 	struct wire_reader r;
-	uint8_t version;
+	int rc;
 
 	wire_reader_init(&r, data, len);
-	version = wire_get_u8(&r);
-	if (!wire_ok(&r))
-		return -EBADMSG;
-	if (version != WORKLOAD_VERSION)
-		return -EPROTO;
+	rc = wire_get_version(&r, WORKLOAD_VERSION, WORKLOAD_VERSION, NULL);
+	if (rc)
+		return rc;
 	w.id = wire_get_u64(&r);
 	w.kind = wire_get_u8(&r);
 	wire_get_str(&r, w.name, sizeof(w.name));

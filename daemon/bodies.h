@@ -58,7 +58,8 @@ struct body_runtime {
 };
 #define BODY_RUNTIMES_MAX 8
 void body_runtimes_encode(struct buf *b, const struct body_runtime *runtimes, size_t n);
-int body_runtimes_decode(struct body_runtime *out, size_t *n, const void *data, size_t len); /* out: BODY_RUNTIMES_MAX */
+/* out: BODY_RUNTIMES_MAX */
+int body_runtimes_decode(struct body_runtime *out, size_t *n, const void *data, size_t len);
 
 /* Of whom there will be no name. */
 void body_unnamed_encode(struct buf *b, const struct inventory_unnamed *u);

@@ -216,8 +216,9 @@ static void on_connect(void *arg, int fd, uint32_t events)
 		if (!c->clients[i].id)
 			k = &c->clients[i];
 	if (!k || !may_order(peer, &uid)) {
-		static const char full[] = "{\"schema\":1,\"ok\":false,\"error\":\"too many connections, or not allowed: root and "
-					   "members of weir's group may give orders\"}\n";
+		static const char full[] =
+			"{\"schema\":1,\"ok\":false,\"error\":\"too many connections, or not allowed: root and "
+			"members of weir's group may give orders\"}\n";
 
 		(void)send(peer, full, sizeof(full) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 		close(peer);

@@ -387,7 +387,7 @@ static int prepare(struct enforcer *e)
 		rc = -EPERM;
 		snprintf(error, sizeof(error),
 			 "no CAP_NET_RAW: without it no packet can be seen. Run as root, or as a service "
-					       "(systemctl start weir), which passes the two capabilities that weir needs");
+			 "(systemctl start weir), which passes the two capabilities that weir needs");
 	}
 	if (rc) {
 		log_err("%s", error);

@@ -2,7 +2,8 @@
 /*
  * The kernel counts refusals also while no weir runs. So the store keeps how each counter stood when it was last read,
  * in the same transaction as what was told of its growth; the engine sends that to the parent when it starts, and
- * the first reading finds the difference: nothing is lost with a daemon, or an engine, that died, and nothing is told twice.
+ * the first reading finds the difference: nothing is lost with a daemon, or an engine, that died, and nothing is told
+ * twice.
  */
 #include "config.h"
 #include "daemon/enforcer_impl.h"

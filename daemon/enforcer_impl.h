@@ -100,7 +100,8 @@ struct enforcer {
 };
 
 /* enforcer.c */
-void enforcer_tell(struct enforcer *e, enum msg_type type, const struct buf *body); /* to the engine; body may be NULL */
+/* to the engine; body may be NULL */
+void enforcer_tell(struct enforcer *e, enum msg_type type, const struct buf *body);
 void enforcer_notice(struct enforcer *e, bool problem, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* enforcer_inventory.c */

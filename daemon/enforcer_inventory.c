@@ -211,9 +211,11 @@ static void open_conntrack(struct enforcer *e)
 	if (!rc)
 		rc = loop_io_add(e->loop, conntrack_fd(e->conntrack), EPOLLIN, on_conntrack, e);
 	if (rc && e->has_admin)
-		enforcer_notice(e, true,
-				"connection tracking cannot be read (%s): connections older than weir have no direction, "
-					 "published ports are not told of", strerror(-rc));
+		enforcer_notice(
+			e, true,
+			"connection tracking cannot be read (%s): connections older than weir have no direction, "
+			"published ports are not told of",
+			strerror(-rc));
 }
 
 int enforcer_inventory_open(struct enforcer *e)

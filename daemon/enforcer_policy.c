@@ -104,9 +104,10 @@ void enforcer_policy_open(struct enforcer *e)
 	int rc;
 
 	if (!e->has_admin) {
-		enforcer_notice(e, true,
-				"no CAP_NET_ADMIN: policies cannot be applied here, and names inside network namespaces "
-					 "are not seen. Run as root or as the service");
+		enforcer_notice(
+			e, true,
+			"no CAP_NET_ADMIN: policies cannot be applied here, and names inside network namespaces "
+			"are not seen. Run as root or as the service");
 		return;
 	}
 	rc = nft_open(&e->nft, (uint16_t)e->s->nflog_group, error);
@@ -336,9 +337,11 @@ void enforcer_policy_settled(struct enforcer *e)
 	if (e->adopt)
 		run_adopt(e);
 	else if (e->nft && nft_generation(e->nft) && !e->groups && e->engine.ready)
-		enforcer_notice(e, true,
-				"the kernel has a table of generation %llu that this state directory knows nothing of: it "
-					 "stays; `weir rollback 0` removes it", (unsigned long long)nft_generation(e->nft));
+		enforcer_notice(
+			e, true,
+			"the kernel has a table of generation %llu that this state directory knows nothing of: it "
+			"stays; `weir rollback 0` removes it",
+			(unsigned long long)nft_generation(e->nft));
 }
 
 static void order_remove(struct enforcer *e, uint64_t token)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Container runtimes in the parent. The store, which only the engine reads, knows who was alive when weir was last there:
- * the engine tells it once, and the inventory makes use of it for runtimes that cannot be reached. How things stand
- * with each runtime goes the other way, for `weir status`.
+ * Container runtimes in the parent. The store, which only the engine reads, knows who was alive when weir was last
+ * there: the engine tells it once, and the inventory makes use of it for runtimes that cannot be reached. How things
+ * stand with each runtime goes the other way, for `weir status`.
  */
 #include "config.h"
 #include "daemon/enforcer_impl.h"

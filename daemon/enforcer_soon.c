@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Containers that are about to run. A container's first packet may leave some microseconds after its process has started,
- * and the runtime tells of the start only then; a packet whose sender is in no group yet would be refused. So an address joins
- * its group when the runtime hands it out. This is about the kernel's sets alone: nobody else hears of it, since it is no life
- * yet. When it comes, the membership stays as it is; when it does not, it is taken back, at the latest after a while.
+ * Containers that are about to run. A container's first packet may leave some microseconds after its process has
+ * started, and the runtime tells of the start only then; a packet whose sender is in no group yet would be refused. So
+ * an address joins its group when the runtime hands it out. This is about the kernel's sets alone: nobody else hears of
+ * it, since it is no life yet. When it comes, the membership stays as it is; when it does not, it is taken back, at the
+ * latest after a while.
  */
 #include "config.h"
 #include "daemon/enforcer_impl.h"

@@ -18,8 +18,8 @@
 #include "store/history.h"
 
 #define PROTO_IGMP 2
-/* How far a record may be ahead of the clock, which may just have been set back. What lies further ahead would stay in the
- * store for ever: its time to be forgotten does not come. */
+/* How far a record may be ahead of the clock, which may just have been set back. What lies further ahead would stay in
+ * the store for ever: its time to be forgotten does not come. */
 #define AHEAD_NS (3600 * NS_PER_S)
 
 int engine_new(struct engine **out, struct store *store, const struct engine_options *o)
@@ -169,8 +169,8 @@ static int put_flow(struct engine *e, struct flow_rec *f)
 	return rc;
 }
 
-/* The report before this one of the same record, if there is one; turns f (and end) to how it was found to be. False: f says
- * nothing new, having been held back while a later report went past it. */
+/* The report before this one of the same record, if there is one; turns f (and end) to how it was found to be. False: f
+ * says nothing new, having been held back while a later report went past it. */
 static bool follow_up(struct engine *e, struct flow_rec *f, struct names_end end[2], struct flow_rec *last, bool *found)
 {
 	*found = e->o.live && engine_txn(e) && store_flow_get(e->txn, f->start_ns, f->id, last) == 0;

@@ -39,12 +39,13 @@ int engine_new(struct engine **out, struct store *store, const struct engine_opt
 void engine_free(struct engine *e); /* commits nothing */
 struct names *engine_names(struct engine *e);
 
-/* Records from a capture worker, as its ring has them. now_ns: the clock (offline: packet time). 0, -EBADMSG or -EPROTO for
- * bytes that are no record, and, live, for one from far ahead of the clock (counted, the latter as lost, too). */
+/* Records from a capture worker, as its ring has them. now_ns: the clock (offline: packet time). 0, -EBADMSG or -EPROTO
+ * for bytes that are no record, and, live, for one from far ahead of the clock (counted, the latter as lost, too). */
 int engine_flow(struct engine *e, const void *data, size_t len, uint64_t now_ns);
 int engine_attempts(struct engine *e, const void *data, size_t len);
 int engine_coverage(struct engine *e, const struct coverage_rec *c);
-/* A fresh engine of a daemon that is older: what the ledger has since then is the count, with what was told here already. */
+/* A fresh engine of a daemon that is older: what the ledger has since then is the count, with what was told here
+ * already. */
 void engine_recall(struct engine *e, uint64_t since_ns);
 void engine_verdict(struct engine *e, const struct verdict_rec *v);
 
@@ -60,8 +61,8 @@ void engine_host(struct engine *e, const struct addr *addrs, size_t n, uint64_t 
  * nobody watched, at_ns at the latest. */
 void engine_settled(struct engine *e, uint64_t at_ns);
 
-/* The policy in force: decides which group a workload counts to and what is said of each flow. Both are taken over; NULL:
- * none. lapsed: enforcement ran out unconfirmed, so nothing is blocked. */
+/* The policy in force: decides which group a workload counts to and what is said of each flow. Both are taken over;
+ * NULL: none. lapsed: enforcement ran out unconfirmed, so nothing is blocked. */
 void engine_policy(struct engine *e, struct policy *p, struct ruleset *rs, bool lapsed, uint64_t since_ns);
 const struct ruleset *engine_ruleset(const struct engine *e);
 /* The group of a workload now: the policy's, else its own. */

@@ -164,7 +164,8 @@ bool hold_inherit(struct flow_rec *f, const struct flow_rec *last)
 	if (f->direction == FLOW_DIR_UNKNOWN)
 		f->direction = last->direction;
 	/* One end may have been found to be another than was seen, or the record turned; hardly ever both of an end. */
-	if (!same_end(f, 0, last, 0) && !same_end(f, 1, last, 1) && (same_end(f, 0, last, 1) || same_end(f, 1, last, 0))) {
+	if (!same_end(f, 0, last, 0) && !same_end(f, 1, last, 1) &&
+	    (same_end(f, 0, last, 1) || same_end(f, 1, last, 0))) {
 		turn(f);
 		changed = true;
 	}
@@ -178,7 +179,8 @@ bool hold_inherit(struct flow_rec *f, const struct flow_rec *last)
 
 bool hold_wants_origin(struct engine *e, const struct flow_rec *f, const struct names_end end[2])
 {
-	/* A published port is mostly used from outside; between workloads it can be, so that is asked while it is cheap. */
+	/* A published port is mostly used from outside; between workloads it can be, so that is asked while it is
+	 * cheap. */
 	bool outside = !end[0].workload != !end[1].workload;
 	unsigned most = f->direction == FLOW_DIR_UNKNOWN || outside ? ASKS_MAX : ASKS_CHEAP;
 	struct flow_rec last;
@@ -199,8 +201,8 @@ static bool is_workload(const struct engine *e, const struct addr *a, uint64_t a
 
 /*
  * Writes into the record what became known. A connection that the kernel translated is seen once on the client's side,
- * with the address that was asked for, and once on the server's side, perhaps with another client. One of the two is kept:
- * where the server is a workload and was reached through DNAT, the one at the server; else the one at the client.
+ * with the address that was asked for, and once on the server's side, perhaps with another client. One of the two is
+ * kept: where the server is a workload and was reached through DNAT, the one at the server; else the one at the client.
  * Either way it gets the real ends. False: it is the other one, and a workload's own bridge shows the one to keep.
  */
 static bool complete(struct engine *e, struct flow_rec *f, const struct engine_origin *o)
@@ -212,10 +214,12 @@ static bool complete(struct engine *e, struct flow_rec *f, const struct engine_o
 	if (!o->first_began)
 		turn(f);
 	before_dnat = dnat && (!addr_equal(&o->server, &f->addr[1]) || o->server_port != f->port[1]);
-	behind_snat = !addr_is_zero(&o->client) && (!addr_equal(&o->client, &f->addr[0]) || o->client_port != f->port[0]);
+	behind_snat =
+		!addr_is_zero(&o->client) && (!addr_equal(&o->client, &f->addr[0]) || o->client_port != f->port[0]);
 	if (before_dnat && is_workload(e, &o->server, f->start_ns))
 		return false;
-	if (behind_snat && !(dnat && is_workload(e, &o->server, f->start_ns)) && is_workload(e, &o->client, f->start_ns))
+	if (behind_snat && !(dnat && is_workload(e, &o->server, f->start_ns)) &&
+	    is_workload(e, &o->client, f->start_ns))
 		return false;
 	if (before_dnat) {
 		f->addr[1] = o->server;

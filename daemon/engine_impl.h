@@ -19,8 +19,8 @@ struct ledger_iface {
 
 #define HELD_BUCKETS 8192u /* a power of two */
 
-/* In the queue, and, where an answer is awaited, among those whose token falls into the same bucket; both doubly linked by
- * the address of whatever points here. */
+/* In the queue, and, where an answer is awaited, among those whose token falls into the same bucket; both doubly linked
+ * by the address of whatever points here. */
 struct held {
 	struct held *next, **at;
 	struct held *same, **same_at;
@@ -77,7 +77,8 @@ uint8_t unnamed_why(const struct engine *e, const struct flow_rec *f, unsigned i
 void hold_add(struct engine *e, const void *data, size_t len, uint64_t due_ns, uint64_t token);
 /* Whether conntrack may know more of the flow than capture; false too when that was asked at an earlier report of it. */
 bool hold_wants_origin(struct engine *e, const struct flow_rec *f, const struct names_end end[2]);
-/* What was found out about an earlier report of the same record holds for this one. True when its ends may not be the same any more. */
+/* What was found out about an earlier report of the same record holds for this one. True when its ends may not be the
+ * same any more. */
 bool hold_inherit(struct flow_rec *f, const struct flow_rec *last);
 void hold_free(struct engine *e);
 

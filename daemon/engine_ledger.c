@@ -105,7 +105,8 @@ void engine_recall(struct engine *e, uint64_t since_ns)
 {
 	if (!engine_txn(e))
 		return;
-	/* All that was counted here so far is in this transaction, too, but for what is to be written with the next commit. */
+	/* All that was counted here so far is in this transaction, too, but for what is to be written with the next
+	 * commit. */
 	e->stats.gaps = e->stats.lost = 0;
 	for (size_t i = 0; i < e->n_ifaces; i++) {
 		struct coverage_rec sum = {.iface = e->sums[i].iface, .lost_store = e->ifaces[i].lost_store};

@@ -94,8 +94,8 @@ static void take_watched(struct engine_role *r, const struct msg *m)
 
 /*
  * Nobody watched between the last sign of life of the daemon before and the start of this one. And when an engine dies,
- * what it took from the rings since its last commit (which is that sign of life) dies with it, and flows that waited then
- * for a name: as good as unwatched.
+ * what it took from the rings since its last commit (which is that sign of life) dies with it, and flows that waited
+ * then for a name: as good as unwatched.
  */
 static void take_settled(struct engine_role *r, uint64_t daemon_started_ns, bool again)
 {

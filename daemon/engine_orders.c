@@ -276,11 +276,14 @@ static void done_in_force(struct engine_role *r, const struct body_done *d)
 	uint8_t left = o->kind == ORDER_ROLLBACK ? GENERATION_ROLLED_BACK : GENERATION_SUPERSEDED;
 	int rc = 0;
 
-	/* What ran out stays so, unless what is older comes after it: the last one would be taken for what the kernel has. */
+	/* What ran out stays so, unless what is older comes after it: the last one would be taken for what the kernel
+	 * has. */
 	if (before && before != o->generation &&
 	    (r->generation_state != GENERATION_EXPIRED || before > o->generation))
 		rc = generation_change(r, before, left, 0, r->generation_state == GENERATION_EXPIRED
 							   ? "rolled back after nobody had confirmed it" : NULL);
+	if (!rc && armed)
+		rc = generation_deadline(r, o->generation, time_mono_ns() + o->confirm_within_s * NS_PER_S);
 	if (!rc)
 		rc = generation_change(r, o->generation, armed ? GENERATION_ARMED : GENERATION_CONFIRMED,
 				       armed ? now + o->confirm_within_s * NS_PER_S : 0, NULL);
@@ -359,10 +362,10 @@ void engine_orders_expired(struct engine_role *r, uint64_t generation)
 
 void engine_orders_second(struct engine_role *r)
 {
-	/* The enforcer tells of it; this is for the case that it could not. */
-	if (r->generation && r->generation_state == GENERATION_ARMED
-	    && time_now_ns() > r->confirm_by_ns + 2 * NS_PER_S &&
-	    r->order.kind == ORDER_NONE)
+	/* The enforcer tells of it; this is for the case that it could not. By the clock that the kernel goes by: the
+	 * other one may have been set. */
+	if (r->generation && r->generation_state == GENERATION_ARMED &&
+	    time_mono_ns() > r->confirm_mono_ns + 2 * NS_PER_S && r->order.kind == ORDER_NONE)
 		engine_orders_expired(r, r->generation);
 }
 
@@ -377,7 +380,7 @@ static int fail_pending(void *arg, const struct generation *g)
 
 void engine_orders_start(struct engine_role *r)
 {
-	uint64_t unfinished = 0, now = time_now_ns();
+	uint64_t unfinished = 0;
 	struct pending_order *o;
 	struct store_txn *t;
 	uint32_t confirm = 0;
@@ -391,7 +394,7 @@ void engine_orders_start(struct engine_role *r)
 	generation_current(r);
 	if (!r->generation)
 		return;
-	if (r->generation_state == GENERATION_ARMED && r->confirm_by_ns <= now) {
+	if (r->generation_state == GENERATION_ARMED && !generation_left_ns(r)) {
 		generation_change(r, r->generation, GENERATION_EXPIRED, 0, NULL);
 		generation_current(r);
 	}
@@ -406,7 +409,7 @@ void engine_orders_start(struct engine_role *r)
 	if (o->lapsed)
 		confirm = UINT32_MAX;
 	else if (r->generation_state == GENERATION_ARMED)
-		confirm = (uint32_t)((r->confirm_by_ns - now + NS_PER_S - 1) / NS_PER_S);
+		confirm = (uint32_t)((generation_left_ns(r) + NS_PER_S - 1) / NS_PER_S);
 	if (send_ruleset(r, IPC_ADOPT, confirm))
 		log_err("the generation in force could not be sent to the enforcer");
 	take_policy(r, r->applied_ns);

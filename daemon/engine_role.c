@@ -72,7 +72,8 @@ void engine_role_commit(struct engine_role *r)
 		engine_role_notice(r, now, true, text);
 	} else if (!rc && r->last_error) {
 		log_info("the store takes records again");
-		engine_role_notice(r, now, false, "the store takes records again; what it did not take is counted as lost");
+		engine_role_notice(r, now, false,
+				   "the store takes records again; what it did not take is counted as lost");
 	}
 	if (rc == -ENOSPC || now - r->last_retain_ns > RETAIN_NS) {
 		r->last_retain_ns = now;
@@ -258,6 +259,18 @@ static void ask(void *arg, const struct flow_rec *f, uint64_t token)
 	buf_fini(&b);
 }
 
+/* Which boot CLOCK_MONOTONIC belongs to. */
+static void read_boot_id(struct engine_role *r)
+{
+	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	if (!f || !fgets(r->boot_id, sizeof(r->boot_id), f))
+		r->boot_id[0] = '\0';
+	r->boot_id[strcspn(r->boot_id, "\n")] = '\0';
+	if (f)
+		fclose(f);
+}
+
 static int open_store(struct engine_role *r)
 {
 	const struct store_options so = {r->s.size_budget, r->s.keep_ns, false};
@@ -309,6 +322,7 @@ static int set_up(struct engine_role *r)
 	if (rc || r->stopping)
 		return 1;
 	log_init("engine", (enum log_level)r->s.log_level);
+	read_boot_id(r);
 	rc = open_store(r);
 	if (rc)
 		return rc == -EAGAIN || rc == -EINTR || rc == -ENOSPC || rc == -ENOMEM ? 1 : ENGINE_EXIT_HOPELESS;

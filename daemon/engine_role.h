@@ -50,6 +50,8 @@ struct engine_role {
 	uint64_t last_token;
 	/* The generation in force by the store; number 0: none. */
 	uint64_t generation, confirm_by_ns, applied_ns;
+	uint64_t confirm_mono_ns; /* the deadline as the kernel counts it (CLOCK_MONOTONIC): what decides */
+	char boot_id[40];         /* of this boot, whose clock that is; "": not known */
 	uint8_t generation_state;
 	char why[256];
 	uint64_t kernel_generation, refused;
@@ -84,7 +86,8 @@ void engine_role_recall(struct engine_role *r);
 
 /* engine_counters.c: the kernel's counters as last read, in the store */
 #define ENGINE_META_COUNTED "counters_read"
-bool engine_counters_news(struct engine_role *r, const struct msg *m); /* IPC_COUNTER, IPC_COUNTED; false: another message */
+/* IPC_COUNTER, IPC_COUNTED; false: another message */
+bool engine_counters_news(struct engine_role *r, const struct msg *m);
 void engine_counters_recall(struct engine_role *r);                    /* tells the parent what the store has */
 void engine_news(struct engine_role *r, struct msg *m);
 
@@ -104,6 +107,10 @@ int generation_change(struct engine_role *r, uint64_t number, uint8_t state, uin
 int generation_load(struct engine_role *r, uint64_t number, struct policy **p, struct ruleset **rs);
 /* What is in force, into r. */
 void generation_current(struct engine_role *r);
+/* When enforcement of that generation ends by the kernel's clock. Kept beside the wall clock's confirm_by_ns, since
+ * that one may be set while the kernel counts on. */
+int generation_deadline(struct engine_role *r, uint64_t number, uint64_t mono_ns);
+uint64_t generation_left_ns(const struct engine_role *r); /* until then; 0: it is over, or there is no deadline */
 /* The one to go back to; 0: none. */
 uint64_t generation_before(struct engine_role *r, uint64_t number);
 bool ruleset_enforces(const struct ruleset *rs);

@@ -174,8 +174,8 @@ static json_t *policy(const struct engine_role *r, uint64_t now)
 	if (r->why[0])
 		json_object_set_new(o, "why", json_string(r->why));
 	if (r->generation_state == GENERATION_ARMED) {
-		set_time(o, "confirm_by", r->confirm_by_ns);
-		set_number(o, "confirm_left_s", r->confirm_by_ns > now ? (r->confirm_by_ns - now) / NS_PER_S : 0);
+		set_time(o, "confirm_by", now + generation_left_ns(r)); /* as the wall clock stands now */
+		set_number(o, "confirm_left_s", generation_left_ns(r) / NS_PER_S);
 	}
 	for (size_t i = 0; rs && i < rs->n_groups; i++)
 		if (rs->groups[i].stage < 3)

@@ -165,7 +165,8 @@ static void swap_u64(uint64_t v[2])
 int fold_add(struct fold *f, const struct fold_flow *flow)
 {
 	const struct flow_rec *r = flow->now;
-	/* Where nobody knows who began, the lower port is the better guess for a service; it teaches nothing either way. */
+	/* Where nobody knows who began, the lower port is the better guess for a service; it teaches nothing either
+	 * way. */
 	bool swapped = r->direction == FLOW_DIR_UNKNOWN && proto_has_ports(r->proto) && r->port[0] < r->port[1];
 	struct fold_key key = {r->start_ns / (3600 * NS_PER_S), swapped ? flow->server : flow->client,
 			       swapped ? flow->client : flow->server, r->port[!swapped], r->proto, {0}};

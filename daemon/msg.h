@@ -54,7 +54,8 @@ enum msg_type {
 	/* engine -> enforcer */
 	IPC_RECALL,   /* workload_encode: alive when weir was last there, by the store */
 	IPC_RECALLED, /* that was all of them */
-	IPC_COUNTERS, /* u64 when the kernel's counters were last read, 0 never; u32 count, each as bytes counter_encode */
+	/* u64 when the kernel's counters were last read, 0 never; u32 count, each as bytes counter_encode */
+	IPC_COUNTERS,
 	IPC_APPLY,   /* body_apply */
 	IPC_ADOPT,   /* body_apply of the generation that the store says is in force: see daemon/enforcer_policy.c */
 	IPC_CONFIRM, /* u64 token */
@@ -79,9 +80,11 @@ int channel_new(struct channel **out, int fd, size_t queue_max);
 void channel_free(struct channel *c); /* closes; NULL is fine */
 int channel_fd(const struct channel *c);
 
-/* 0; -ENOBUFS queue full (nothing queued); -EPIPE the other end is gone; -EMSGSIZE; -ENOMEM. Descriptors are duplicated. */
+/* 0; -ENOBUFS queue full (nothing queued); -EPIPE the other end is gone; -EMSGSIZE; -ENOMEM. Descriptors are
+ * duplicated. */
 int channel_send(struct channel *c, enum msg_type type, const void *body, size_t len);
-int channel_send_fds(struct channel *c, enum msg_type type, const void *body, size_t len, const int *fds, unsigned n_fds);
+int channel_send_fds(struct channel *c, enum msg_type type, const void *body, size_t len, const int *fds,
+		     unsigned n_fds);
 /* Whether something waits: then watch for EPOLLOUT and call channel_flush. */
 bool channel_pending(const struct channel *c);
 int channel_flush(struct channel *c); /* 0 or -EPIPE */

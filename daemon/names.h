@@ -23,8 +23,8 @@ struct names;
 int names_new(struct names **out, bool any_time);
 void names_free(struct names *n);
 
-/* A workload came or changed; group: the one it counts to now. Addresses that are new in this call it has since bound_ns, and
- * those it had and has no more it had until then. */
+/* A workload came or changed; group: the one it counts to now. Addresses that are new in this call it has since
+ * bound_ns, and those it had and has no more it had until then. */
 int names_up(struct names *n, const struct workload *w, const char *group, uint64_t bound_ns);
 /* It ended at end_ns; its addresses stay known for the past. */
 void names_down(struct names *n, uint64_t id, uint64_t end_ns);

@@ -18,8 +18,8 @@ struct sandbox_user {
 	char name[64];
 };
 
-/* Who the daemon will be: the configured name, else "weir" where there is such a user, else "nobody"; whoever calls when
- * that is not root. 0, or -ENOENT with *error. */
+/* Who the daemon will be: the configured name, else "weir" where there is such a user, else "nobody"; whoever calls
+ * when that is not root. 0, or -ENOENT with *error. */
 int sandbox_find_user(struct sandbox_user *out, const char *configured, char *error);
 
 /*
@@ -43,7 +43,8 @@ int sandbox_hand_over(bool raw);
 /* Irrevocable, for the rest of the process' life. 0 or negative errno. */
 int sandbox_capture(void);         /* live: CAP_NET_RAW; packet sockets only */
 int sandbox_capture_offline(void); /* no capability; no socket and no file but those open already */
-int sandbox_engine(void);          /* no capability; no socket and no file but those open already; accepts connections */
+/* no capability; no socket and no file but those open already; accepts connections */
+int sandbox_engine(void);
 
 /* False in builds whose run time (a sanitizer's) needs calls that the filters refuse: capabilities are dropped all the
  * same, filters are not set. */

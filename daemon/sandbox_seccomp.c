@@ -96,8 +96,8 @@ static int add_packet_sockets(scmp_filter_ctx ctx)
 						 SIOCETHTOOL, SIOCGSTAMP, SIOCBONDINFOQUERY};
 	int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_PACKET));
 
-	/* libpcap asks about the interface through any other socket at hand, and takes a Unix one of type SOCK_RAW when it
-	 * gets no better. It reaches nobody: neither connect nor sending to an address is allowed, and bind, which
+	/* libpcap asks about the interface through any other socket at hand, and takes a Unix one of type SOCK_RAW when
+	 * it gets no better. It reaches nobody: neither connect nor sending to an address is allowed, and bind, which
 	 * packet sockets need, finds no folder that this user may write to. */
 	if (!rc)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3, SCMP_A0(SCMP_CMP_EQ, AF_UNIX),

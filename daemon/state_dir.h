@@ -13,8 +13,8 @@
 
 #define STATE_DIR_ERROR_STRLEN 512
 
-/* 0 and the open directory (the lock goes with the descriptor), or negative errno with *error. Ownership is only changed by
- * root, and only of a directory that is empty or holds a store. */
+/* 0 and the open directory (the lock goes with the descriptor), or negative errno with *error. Ownership is only
+ * changed by root, and only of a directory that is empty or holds a store. */
 int state_dir_open(int *out, const char *path, uid_t uid, gid_t gid, char *error);
 
 /* Groups that own the sockets of container runtimes: what the user needs besides its own to ask them. Returns how many. */

@@ -110,6 +110,7 @@ static void on_list(void *arg, long status, int error, const char *body, size_t 
 	d->absent = false;
 	d->told_error = 0;
 	d->retry_ms = RETRY_MIN_MS;
+	lives_ask_unseen(d->lives);
 	table_notice(d->table, false, "%s %s at %s: %d running container%s", d->name, d->version, d->path, n,
 		     n == 1 ? "" : "s");
 }

@@ -193,6 +193,9 @@ static void network_event(struct lives *l, const json_t *o, const char *action, 
 	bool connect = strcmp(action, "connect") == 0;
 	struct container *c;
 
+	if (connect || strcmp(action, "create") == 0)
+		unseen_network(l, network, json_string_value(json_object_get(attributes, "name")),
+			       json_string_value(json_object_get(attributes, "type")));
 	if (!connect && strcmp(action, "disconnect") != 0)
 		return;
 	c = container_get(l, id, connect);

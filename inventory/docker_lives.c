@@ -128,6 +128,7 @@ void lives_free(struct lives *l)
 			container_free(c);
 		}
 	images_free(l->images);
+	free(l->unseen);
 	free(l);
 }
 

@@ -30,6 +30,8 @@ void lives_recalled_drop(struct lives *l, bool (*gone)(void *arg, const struct w
 void lives_on_unknown(struct lives *l, bool (*fn)(void *arg, const struct workload *w), void *arg);
 /* Lives told; of them recalled ones. */
 size_t lives_count(const struct lives *l, size_t *recalled);
+/* Asks for networks whose traffic cannot be seen, and gives notice of them. */
+void lives_ask_unseen(struct lives *l);
 /* Requests in flight were dropped (http_reset). */
 void lives_forget_requests(struct lives *l);
 

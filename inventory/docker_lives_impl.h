@@ -41,6 +41,8 @@ struct lives {
 	size_t n;
 	bool told_full, told_bad;
 	struct container *bucket[LIVES_BUCKETS];
+	char (*unseen)[64];       /* ids of networks that notice was given of, cut; NULL: none */
+	size_t n_unseen;
 	struct network *networks; /* being asked about */
 	bool (*unknown)(void *arg, const struct workload *w); /* lives_on_unknown; NULL: not asked for */
 	void *unknown_arg;
@@ -54,6 +56,9 @@ void life_down(struct container *c, uint64_t end_ns);
 void life_reset(struct container *c);          /* what is known of the present life is forgotten, not what was told */
 void life_up_from_events(struct container *c); /* no inspect came in time: what c->ev has must do */
 void ask_inspect(struct container *c);         /* or once more, if it is being asked */
+
+/* docker_unseen.c: a network of that driver is there. Any may be NULL. */
+void unseen_network(struct lives *l, const char *id, const char *name, const char *driver);
 
 /* docker_soon.c */
 void soon_ask(struct container *c);      /* its name, in a way that is answered while it is being started */

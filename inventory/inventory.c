@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Joins the sources behind one descriptor: the kernel's links (links.c), named network namespaces (netns.c), and one or more
- * container runtimes (docker.c). Each has a descriptor of its own that nests in ours; workloads meet in the table
+ * Joins the sources behind one descriptor: the kernel's links (links.c), named network namespaces (netns.c), and one or
+ * more container runtimes (docker.c). Each has a descriptor of its own that nests in ours; workloads meet in the table
  * (table.c), which settles who owns an address.
  */
 #include "config.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Who is behind an address, when. Gathers from the kernel (links, bridges, network namespaces over rtnetlink), from the
- * container runtime (Docker's API over its Unix socket; Podman speaks the same) and tells changes as they happen. Runs in
- * the parent; all of it non-blocking behind one descriptor.
+ * container runtime (Docker's API over its Unix socket; Podman speaks the same) and tells changes as they happen. Runs
+ * in the parent; all of it non-blocking behind one descriptor.
  */
 #ifndef WEIR_INVENTORY_INVENTORY_H
 #define WEIR_INVENTORY_INVENTORY_H
@@ -18,9 +18,10 @@ struct inventory_settings {
 	const char *const *runtime_sockets; /* NULL-terminated; NULL: $DOCKER_HOST (unix://), /run/docker.sock and
 	                                       /run/podman/podman.sock, whichever are there, now or later */
 	const char *netns_dir;              /* NULL: /run/netns */
-	const char *const *name_templates;  /* NULL-terminated "pattern -> group" for workloads without labels; NULL: none */
-	const char *const *bridges;         /* NULL-terminated patterns of bridges to capture on; NULL: every bridge that
-	                                       has a veth port or a container runtime's name */
+	/* NULL-terminated "pattern -> group" for workloads without labels; NULL: none */
+	const char *const *name_templates;
+	const char *const *bridges; /* NULL-terminated patterns of bridges to capture on; NULL: every bridge that
+				       has a veth port or a container runtime's name */
 	bool no_kernel; /* only the runtime is asked: no links, addresses, namespaces */
 };
 
@@ -47,10 +48,11 @@ struct inventory_events {
 	/* Ended: w->end_ns is set. */
 	void (*workload_down)(void *arg, const struct workload *w);
 	/*
-	 * Is about to run: the runtime has given it addresses, its process does not exist yet. w has name, group and addresses,
-	 * but no life (id and start_ns are 0): runtime_id says whose it is. Told again when it gets one more address. What was
-	 * told is over when workload_up comes for the same runtime_id, or when this comes without addresses: it will not run.
-	 * Neither comes if the runtime is lost meanwhile, so a time limit is up to who listens. May be NULL.
+	 * Is about to run: the runtime has given it addresses, its process does not exist yet. w has name, group and
+	 * addresses, but no life (id and start_ns are 0): runtime_id says whose it is. Told again when it gets one more
+	 * address. What was told is over when workload_up comes for the same runtime_id, or when this comes without
+	 * addresses: it will not run. Neither comes if the runtime is lost meanwhile, so a time limit is up to who
+	 * listens. May be NULL.
 	 */
 	void (*workload_soon)(void *arg, const struct workload *w);
 	/* Came, or its name or addresses changed (same ifindex). */
@@ -67,7 +69,8 @@ struct inventory_events {
 
 struct inventory;
 /* Opens the kernel's notifications first, then lists; same with the runtime. Tells what is there through ev before it
- * returns, except for what the runtime has still to answer; *out is set before the first call of ev. 0 or negative errno. */
+ * returns, except for what the runtime has still to answer; *out is set before the first call of ev. 0 or negative
+ * errno. */
 int inventory_open(struct inventory **out, const struct inventory_settings *s, const struct inventory_events *ev);
 void inventory_close(struct inventory *inv);
 int inventory_fd(const struct inventory *inv);       /* readable: call dispatch */
@@ -97,12 +100,13 @@ struct inventory_runtime {
 	uint32_t recalled;  /* of them as an earlier run knew them, not confirmed by it */
 };
 #define INVENTORY_RUNTIMES_MAX 8
-size_t inventory_runtimes(const struct inventory *inv, struct inventory_runtime *out); /* room for INVENTORY_RUNTIMES_MAX */
+/* room for INVENTORY_RUNTIMES_MAX */
+size_t inventory_runtimes(const struct inventory *inv, struct inventory_runtime *out);
 
 /*
- * Within workload_up: since when the addresses that are new in this call have been the workload's (UTC; by the runtime's
- * clock where it says so). For a container this is the moment its network was made, a little before start_ns: its first
- * packets may be older than the time the runtime noted as its start. 0 outside of workload_up.
+ * Within workload_up: since when the addresses that are new in this call have been the workload's (UTC; by the
+ * runtime's clock where it says so). For a container this is the moment its network was made, a little before start_ns:
+ * its first packets may be older than the time the runtime noted as its start. 0 outside of workload_up.
  */
 uint64_t inventory_bound_ns(const struct inventory *inv);
 

@@ -264,9 +264,10 @@ void recall_apply(struct recall *r)
 	}
 	forget(r);
 	if (kept)
-		table_notice(r->table, true, "the runtime of %zu container%s cannot be reached: kept as last known, for as "
-			     "long as the address is seen%s", kept, kept == 1 ? "" : "s",
-			     lost ? "; others known before are not there any more" : "");
+		table_notice(r->table, true,
+			     "the runtime of %zu container%s cannot be reached: kept as last known, for as "
+			     "long as the address is seen%s",
+			     kept, kept == 1 ? "" : "s", lost ? "; others known before are not there any more" : "");
 }
 
 void recall_look(struct recall *r)

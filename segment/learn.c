@@ -169,6 +169,12 @@ static void put_date(struct buf *b, uint64_t ns)
 		buf_adds(b, text);
 }
 
+/* What was only guessed is not written as if it had been seen. */
+static const char *guess_name(uint8_t confidence)
+{
+	return confidence == FLOW_CONF_PORT ? " by port" : confidence == FLOW_CONF_IP ? " by address" : "";
+}
+
 void learn_evidence(struct buf *b, const struct edge *e)
 {
 	const struct edge_agg *a = &e->agg;
@@ -194,6 +200,6 @@ void learn_evidence(struct buf *b, const struct edge *e)
 	put_date(b, a->last_ns);
 	for (unsigned i = 0; i < a->n_apps; i++) {
 		if (a->app[i].name[0] && strcmp(a->app[i].name, "Unknown") != 0)
-			buf_printf(b, ", %s", a->app[i].name);
+			buf_printf(b, ", %s%s", a->app[i].name, guess_name(a->app[i].confidence));
 	}
 }

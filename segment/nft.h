@@ -45,12 +45,12 @@ uint64_t nft_generation(const struct nft *n);
 int nft_apply(struct nft *n, const struct ruleset *rs, const struct nft_member *members, size_t n_members,
 	      uint32_t confirm_within_s, char *error);
 /* A container came or went: one element in each set it belongs to. Adding an address that another group has moves
- * it; what is so already is no error. If the kernel does not take it (negative errno) and a ruleset was applied, the handle
- * holds it all the same, and nft_retry makes up for it. */
+ * it; what is so already is no error. If the kernel does not take it (negative errno) and a ruleset was applied, the
+ * handle holds it all the same, and nft_retry makes up for it. */
 int nft_member_add(struct nft *n, const struct nft_member *m, char *error);
 int nft_member_del(struct nft *n, const struct addr *a, char *error);
-/* To be called about once a second: tries again what the kernel did not take, after a pause that grows to half a minute.
- * 0 when nothing is left to try; -EAGAIN when it is not yet time; else as nft_apply. */
+/* To be called about once a second: tries again what the kernel did not take, after a pause that grows to half a
+ * minute. 0 when nothing is left to try; -EAGAIN when it is not yet time; else as nft_apply. */
 int nft_retry(struct nft *n, char *error);
 /* What enforces now stays. -ETIME when it has lapsed. */
 int nft_confirm(struct nft *n, char *error);
@@ -65,8 +65,8 @@ struct nft_events {
 	 * which the kernel had no place to note addresses come as one with zero addresses and the count. */
 	void (*verdict)(void *arg, const struct verdict_rec *v);
 	/* How a counter stands now, for nft_counters_seed of a later run, and what grew with it, which is then not told
-	 * through verdict; v is NULL where nothing did. c NULL: all that was told is void. If counter itself is NULL, growth
-	 * goes to verdict. */
+	 * through verdict; v is NULL where nothing did. c NULL: all that was told is void. If counter itself is NULL,
+	 * growth goes to verdict. */
 	void (*counter)(void *arg, const struct counter_rec *c, const struct verdict_rec *v);
 	/* Somebody else changed or removed the table; it has been put back (rc 0), or not (rc < 0), gap_ns after
 	 * the kernel's notice was read. what: what was done, and by which program. */
@@ -80,9 +80,10 @@ int nft_dispatch(struct nft *n, uint64_t now_ns, const struct nft_events *ev); /
 int nft_poll_counters(struct nft *n, uint64_t now_ns, const struct nft_events *ev);
 
 /*
- * What an earlier run, or this one, was last told of counters (nft_events.counter), read at read_ns: growth is from there, and
- * counters that are not among them were zero then. away: nobody was there since, so what the next reading finds more is
- * marked so. read_ns 0: nothing is known; what the table has now is taken for old, and told in full. 0 or -ENOMEM.
+ * What an earlier run, or this one, was last told of counters (nft_events.counter), read at read_ns: growth is from
+ * there, and counters that are not among them were zero then. away: nobody was there since, so what the next reading
+ * finds more is marked so. read_ns 0: nothing is known; what the table has now is taken for old, and told in full. 0 or
+ * -ENOMEM.
  */
 int nft_counters_seed(struct nft *n, const struct counter_rec *c, size_t count, uint64_t read_ns, bool away);
 

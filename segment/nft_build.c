@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * From a ruleset to the table: the groups' own chains and maps. See nft_build.h. A list with a thousand peers must cost a
- * connection no more than one with two, and the kernel, which finds a set by walking all of them, must not get a set
+ * From a ruleset to the table: the groups' own chains and maps. See nft_build.h. A list with a thousand peers must cost
+ * a connection no more than one with two, and the kernel, which finds a set by walking all of them, must not get a set
  * for each group: so a list has one map for each IP version, from the addresses of all its peers to the part of it
  * that is about the one.
  */
@@ -26,8 +26,8 @@ struct list {
 	bool in;
 };
 
-/* The rules of a ruleset, list by list: groups in their order, inbound first; in a list by peer group, so that what is said
- * of one is together, then as the ruleset has them. */
+/* The rules of a ruleset, list by list: groups in their order, inbound first; in a list by peer group, so that what is
+ * said of one is together, then as the ruleset has them. */
 struct order {
 	const struct rule **rule;
 	size_t *first; /* of list 2 * group + outbound, and one behind the last */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * From a ruleset to the table it becomes: names for its groups, the fixed chains and sets, a pair of chains per
- * group with a policy, for each a pair of maps from the addresses of its peers to what it says of them. Which addresses are in the sets is added
- * by nft_elems. docs/enforcement.md shows the outcome.
+ * group with a policy, for each a pair of maps from the addresses of its peers to what it says of them. Which addresses
+ * are in the sets is added by nft_elems. docs/enforcement.md shows the outcome.
  */
 #ifndef WEIR_SEGMENT_NFT_BUILD_H
 #define WEIR_SEGMENT_NFT_BUILD_H

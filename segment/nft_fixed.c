@@ -265,10 +265,11 @@ static int build_counting(struct nft_chain *c, const char *base, int verdict, co
 }
 
 /*
- * Who speaks on a bridge and is no workload may be a container that started a moment ago, whose name has not come yet. A
- * refusal would be an error in a program that did nothing wrong; a packet that is lost is sent again, and then the name is
- * there. So for its first seconds it is lost, uncounted as a refusal since none was made; whoever has had that time is refused
- * as anybody. Full sets mean: no such time. What the host itself sends came in by no interface and is not meant.
+ * Who speaks on a bridge and is no workload may be a container that started a moment ago, whose name has not come yet.
+ * A refusal would be an error in a program that did nothing wrong; a packet that is lost is sent again, and then the
+ * name is there. So for its first seconds it is lost, uncounted as a refusal since none was made; whoever has had that
+ * time is refused as anybody. Full sets mean: no such time. What the host itself sends came in by no interface and is
+ * not meant.
  */
 static int build_newcomer(struct nft_model *m)
 {
@@ -317,9 +318,9 @@ static int build_newcomer_test(struct nft_chain *c)
 }
 
 /*
- * A segment in the middle of a connection that connection tracking has forgotten, or takes for a stray. It opens nothing, so
- * nothing is decided by it, and it may well be the answer in a connection that is allowed: a reset would cut that. Lost, it
- * is sent again, and the first segment the allowed way makes the connection known.
+ * A segment in the middle of a connection that connection tracking has forgotten, or takes for a stray. It opens
+ * nothing, so nothing is decided by it, and it may well be the answer in a connection that is allowed: a reset would
+ * cut that. Lost, it is sent again, and the first segment the allowed way makes the connection known.
  */
 static int build_midstream(struct nft_chain *c, int verdict)
 {

@@ -42,7 +42,8 @@ struct nft {
 	struct nft_member *members; /* sorted by address */
 	size_t n_members, cap_members;
 	bool expiry_told;
-	uint64_t retry_mono_ns, retry_wait_ns; /* when the table is to be brought to what it should be once more; 0: it is */
+	/* when the table is to be brought to what it should be once more; 0: it is */
+	uint64_t retry_mono_ns, retry_wait_ns;
 	struct nft_bridge *bridges; /* those whose attribute was set, with what it was before */
 	size_t n_bridges;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Members: the addresses of the workloads and the group that each is in, as the handle knows them, and the elements that
- * change in the table when one comes, goes or moves.
+ * Members: the addresses of the workloads and the group that each is in, as the handle knows them, and the elements
+ * that change in the table when one comes, goes or moves.
  */
 #include "config.h"
 
@@ -151,8 +151,8 @@ static int change_member(struct nft *n, const struct nft_member *old, const stru
 	return rc;
 }
 
-/* Who has a name is no stranger, and whoever has the address next has its time as a newcomer again. Mostly there is nothing
- * to remove, which the kernel says with -ENOENT; that must not spoil the change above, hence one of its own. */
+/* Who has a name is no stranger, and whoever has the address next has its time as a newcomer again. Mostly there is
+ * nothing to remove, which the kernel says with -ENOENT; that must not spoil the change above, hence one of its own. */
 static void forget_stranger(struct nft *n, const struct addr *a)
 {
 	bool v4 = addr_is_v4(a);
@@ -210,8 +210,8 @@ int nft_member_add(struct nft *n, const struct nft_member *m, char *error)
 	rc = n->about.generation ? change_member(n, i >= 0 ? &old : NULL, m, error) : 0;
 	if (rc == 0 && i < 0 && n->about.generation)
 		forget_stranger(n, &m->addr);
-	/* Somebody else took elements or the table away: that is put back in the same go. Whatever else was the matter, the
-	 * handle says how it should be, and the kernel is brought there as soon as it lets itself. */
+	/* Somebody else took elements or the table away: that is put back in the same go. Whatever else was the matter,
+	 * the handle says how it should be, and the kernel is brought there as soon as it lets itself. */
 	if (rc < 0 && n->have_rs)
 		return nft_members_put(n, m) < 0 ? -ENOMEM : sync_members(n, error);
 	return rc < 0 ? rc : nft_members_put(n, m);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Names and notes of the table's objects. Chains and sets are named after groups as far as nft's grammar lets them
- * ("shop/web" becomes in_shop_web and in_shop_web_4); the full name stands in the comment, and, exactly as it is, in the
- * userdata, which is where it is read back from.
+ * ("shop/web" becomes in_shop_web and in_shop_web_4); the full name stands in the comment, and, exactly as it is, in
+ * the userdata, which is where it is read back from.
  */
 #ifndef WEIR_SEGMENT_NFT_NAME_H
 #define WEIR_SEGMENT_NFT_NAME_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What each group is to the table, and what it is called there: worked out from a ruleset, or read back from a table that
- * was made from one. Given a group, the lists that have a part about it are found without looking at all lists.
+ * What each group is to the table, and what it is called there: worked out from a ruleset, or read back from a table
+ * that was made from one. Given a group, the lists that have a part about it are found without looking at all lists.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The kernel's counters as they were read last: small named values, "counter/" and the key in hex. They are written in the
- * transaction that has what grew, so that after a crash both are there or neither is, and nothing is counted twice.
+ * The kernel's counters as they were read last: small named values, "counter/" and the key in hex. They are written in
+ * the transaction that has what grew, so that after a crash both are there or neither is, and nothing is counted twice.
  */
 #include "config.h"
 #include "store/history.h"

@@ -59,7 +59,8 @@ int store_verdict_add(struct store_txn *t, const struct verdict_rec *v)
 		return -EINVAL;
 	p = key_put_u64(p, v->first_ns - v->first_ns % VERDICT_INTERVAL_NS);
 	p = key_put_addr(key_put_addr(p, &v->src), &v->dst);
-	p = key_put_u8(key_put_u8(key_put_u16(key_put_u8(p, v->proto), v->dst_port), v->inbound), v->kind | (v->away ? 0x80 : 0));
+	p = key_put_u8(key_put_u8(key_put_u16(key_put_u8(p, v->proto), v->dst_port), v->inbound),
+		       v->kind | (v->away ? 0x80 : 0));
 	key_put_u64(p, v->generation);
 	rc = verdict_get(&sum, t, key, sizeof(key));
 	if (rc == 0)

@@ -29,8 +29,8 @@ static unsigned long tap_checks, tap_failures;
 		tap_checks++;                                                                                          \
 		if (tap_g != tap_w) {                                                                                  \
 			tap_failures++;                                                                                \
-			fprintf(stderr, "%s:%d: %s: %s is %lld, not %lld\n", __FILE__, __LINE__, __func__, #got, tap_g, \
-				tap_w);                                                                                \
+			fprintf(stderr, "%s:%d: %s: %s is %lld, not %lld\n", __FILE__, __LINE__, __func__, #got,       \
+				tap_g, tap_w);                                                                         \
 		}                                                                                                      \
 	} while (0)
 

@@ -233,6 +233,15 @@ static int print_all_json(struct listing *l, const struct refusals *r)
 	return rc;
 }
 
+/* Does something that is counted lie outside of what was asked for? */
+static bool cuts_interval(const struct listing *l, const struct refusals *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->list[i].v.first_ns < l->since_ns || (l->until_ns && r->list[i].v.last_ns > l->until_ns))
+			return true;
+	return false;
+}
+
 static void footer(struct listing *l, const struct refusals *r)
 {
 	uint64_t would = 0, did = 0;
@@ -245,6 +254,8 @@ static void footer(struct listing *l, const struct refusals *r)
 	else
 		printf("\n%s refused, %" PRIu64 " would have been (dry run); for TCP each SYN and its retries count\n",
 		       units_plural(did, "packet", "packets", text), would);
+	if (cuts_interval(l, r))
+		puts("the store adds refusals up by ten minutes: those that the span cuts are counted whole");
 	view_footer(&l->view, l->since_ns, l->until_ns);
 }
 

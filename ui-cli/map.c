@@ -169,6 +169,9 @@ int map_write_text(const struct map *m, FILE *out)
 			m->by == GRAPH_GROUP ? units_plural(n, "group", "groups", nodes)
 			: m->by == GRAPH_ADDRESS ? units_plural(n, "address", "addresses", nodes)
 						 : units_plural(n, "end", "ends", nodes), m->span);
+	if (m->icmp_errors)
+		fprintf(out, "%s of ICMP errors alone not shown (--icmp-errors)\n",
+			units_plural(m->icmp_errors, "edge", "edges", edges));
 	if (m->loss[0]) {
 		table_print(out, TABLE_WARN, m->loss);
 		fputc('\n', out);
@@ -212,6 +215,20 @@ static int write_map(struct view *v, struct map *m, int format, const struct gra
 	return writers[format](m, stdout);
 }
 
+/* An ICMP error is the answer to another conversation, which says already that it was refused: as an edge of its own it
+ * would make a server out of a client. Returns how many edges were taken out. */
+static size_t drop_icmp_errors(struct graph *g)
+{
+	size_t kept = 0, dropped;
+
+	for (size_t i = 0; i < g->n; i++)
+		if (!proto_is_icmp_error(g->edges[i].key.proto, g->edges[i].key.port))
+			g->edges[kept++] = g->edges[i];
+	dropped = g->n - kept;
+	g->n = kept;
+	return dropped;
+}
+
 /* Groups, unless the store knows no workload that could be in one. */
 static enum graph_by by_itself(struct view *v)
 {
@@ -225,11 +242,13 @@ int verb_map(int argc, char **argv)
 	static const char *const formats[] = {"text", "json", "dot", "mermaid", "html", NULL};
 	static const char *const by[] = {"group", "workload", "address", "auto", NULL};
 	const char *dir = STATE_DIR_DEFAULT;
+	bool icmp_errors = false;
 	int format = 0, unit = MAP_BY_AUTO, status, rc;
 	struct graph_query q = {0};
 	const struct option_spec options[] = {
 		OPTION_STATE(&dir), OPTION_SINCE(&q.since_ns), OPTION_UNTIL(&q.until_ns),
 		{OPTION_KIND_CHOICE, 0, "by", "WHAT", "what stands at the ends", &unit, by},
+		{OPTION_KIND_FLAG, 0, "icmp-errors", NULL, "ICMP errors as edges of their own, too", &icmp_errors, NULL},
 		OPTION_OUTPUT(&format, formats), OPTION_END};
 	const struct command c = {
 		.verb = "map", .usage = "[FILTER] [options]", .max_operands = -1, .options = options,
@@ -237,7 +256,8 @@ int verb_map(int argc, char **argv)
 			 "world is every address that is no workload and not the host. An application in\n"
 			 "parentheses with a question mark is a guess by port. Where no workload is\n"
 			 "known at all, as in a capture file without --inventory, the ends are\n"
-			 "addresses.\n",
+			 "addresses. ICMP errors are shown at the conversations that they refused\n"
+			 "(refused); as edges of their own with a filter or --icmp-errors.\n",
 		.examples = "  weir map\n"
 			    "  weir map --since -1h --by workload 'group == shop/web'\n"
 			    "  weir map -o dot | dot -Tsvg >map.svg\n"};
@@ -262,6 +282,8 @@ int verb_map(int argc, char **argv)
 		q.by = unit == MAP_BY_AUTO ? by_itself(&v) : (enum graph_by)unit;
 		m.by = q.by;
 		rc = graph_read(&g, &v, &q);
+		if (rc == 0 && !icmp_errors && !filter) /* a filter says what is wanted */
+			m.icmp_errors = drop_icmp_errors(&g);
 		if (rc == 0)
 			rc = write_map(&v, &m, format, &q);
 		if (rc < 0)

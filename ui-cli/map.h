@@ -12,6 +12,7 @@ struct map {
 	enum graph_by by;
 	char span[160];            /* "2026-11-21 02:14:00 to 02:31:07 +01:00 (17m07s)", or "" */
 	char loss[VIEW_LOSS_STRLEN]; /* view_loss, or "" */
+	size_t icmp_errors; /* edges left out */
 };
 
 /* 0 or negative errno. */

@@ -164,10 +164,11 @@ int policy_generate_verb(int argc, char **argv)
 		goto out;
 	}
 	if (p->n_groups == 0) {
-		status = command_failed(&c,
-					"nothing to learn from: no list of a group would decide on any of the conversations in %s. "
-					"A capture has no names by itself: weir read --inventory FILE brings them",
-					dir);
+		status = command_failed(
+			&c,
+			"nothing to learn from: no list of a group would decide on any of the conversations in %s. "
+			"A capture has no names by itself: weir read --inventory FILE brings them",
+			dir);
 		goto out;
 	}
 	snprintf(comment, sizeof(comment), "Learned by weir %s from flows of\n%s", PACKAGE_VERSION,

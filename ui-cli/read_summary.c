@@ -40,7 +40,8 @@ struct row {
 struct read_summary {
 	struct hash_secret secret;
 	struct row *rows;
-	uint32_t *tags; /* of each row: bits of its key's hash, 0: free. A scan of a million ports asks here, not there */
+	/* of each row: bits of its key's hash, 0: free. A scan of a million ports asks here, not there */
+	uint32_t *tags;
 	size_t used;
 	uint64_t flows, packets, bytes, others, attempts;
 	uint64_t first_ns, last_ns;

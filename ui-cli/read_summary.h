@@ -20,7 +20,8 @@ void read_summary_flow(struct read_summary *s, const struct names *names, const 
 		       const struct names_end end[2]);
 void read_summary_attempts(struct read_summary *s, const struct flow_attempts *a);
 /* On standard output. state: where it was kept, or NULL. */
-void read_summary_print(struct read_summary *s, const struct names *names, const struct coverage_rec *ifaces, size_t n_ifaces,
-			const struct engine_stats *stats, const char *file, size_t n_files, const char *state);
+void read_summary_print(struct read_summary *s, const struct names *names, const struct coverage_rec *ifaces,
+			size_t n_ifaces, const struct engine_stats *stats, const char *file, size_t n_files,
+			const char *state);
 
 #endif

@@ -161,7 +161,8 @@ static void write_runtimes(json_t *inv, FILE *out)
 	buf_fini(&b);
 }
 
-/* Ends of flows where workloads are, without a name. A private address elsewhere may well be a machine of the same site. */
+/* Ends of flows where workloads are, without a name. A private address elsewhere may well be a machine of the same
+ * site. */
 static void write_unnamed(json_t *engine, FILE *out)
 {
 	struct buf b = BUF_INIT;

@@ -50,6 +50,8 @@ struct trace {
 	struct hash_secret secret;
 	uint64_t until_ns, since_ns, max_depth;
 	bool back, json;
+	/* conversations on the way that nobody answered, though the protocol need not: not followed */
+	uint64_t one_way;
 };
 
 /* The time of reaching the other end through f, being at this end at when_ns. False: f was over before (forward), or
@@ -122,10 +124,12 @@ static int on_flow(void *arg, const struct flow_rec *f)
 	naming_flow(t->view.naming, t->view.txn, f, end);
 	for (unsigned i = 0; i < 2; i++)
 		id[i] = end[i].workload && end[i].workload->kind != WORKLOAD_HOST ? end[i].workload->id : 0;
-	if (id[mine] != here->workload || !flow_answered(f) || id[!mine] == here->workload)
+	if (id[mine] != here->workload || id[!mine] == here->workload || !passes(t, f, here->when_ns, &n.when_ns))
 		return 0;
-	if (!passes(t, f, here->when_ns, &n.when_ns))
+	if (!flow_answered(f)) {
+		t->one_way += f->proto == PROTO_UDP && f->state != FLOW_STATE_REFUSED;
 		return 0;
+	}
 	n.workload = id[!mine];
 	n.addr = f->addr[!mine];
 	n.by = *f;
@@ -265,6 +269,9 @@ static int print(struct trace *t)
 		printf("%s%s %s %s: %zu reached, through answered conversations, from client to server\n",
 		       t->n > 1 ? "\n" : "", label(t, &t->node[0], text), t->back ? "back from" : "forward from",
 		       units_moment(t->node[0].when_ns, when), t->n - 1);
+		if (t->one_way)
+			printf("%s of one-way UDP on the way not followed: it may have acted all the same\n",
+			       units_plural(t->one_way, "conversation", "conversations", text));
 		view_footer(&t->view, t->since_ns, t->until_ns);
 	}
 	free(order);
@@ -304,9 +311,10 @@ static int answer(struct trace *t)
 	int rc = walk(t);
 
 	if (rc == -E2BIG)
-		return command_failed(t->command,
-				      "more than %u ends were reached; a shorter span (--since, --until) or fewer --hops helps",
-				      TRACE_NODES_MAX);
+		return command_failed(
+			t->command,
+			"more than %u ends were reached; a shorter span (--since, --until) or fewer --hops helps",
+			TRACE_NODES_MAX);
 	if (rc == 0)
 		rc = print(t);
 	return rc < 0 ? view_failed(&t->view, "flows", rc) : VERB_DONE;
@@ -341,7 +349,8 @@ int verb_trace(int argc, char **argv)
 		.about = "Whom a workload could have reached from a moment on, through whom, and when at\n"
 			 "the earliest; with --back: who could have reached it. Only paths that time\n"
 			 "allows: each conversation was not over when the one before began. It shows\n"
-			 "what was possible, not what happened.\n",
+			 "what was possible, not what happened. Only answered conversations count: UDP\n"
+			 "that nobody answers (syslog, statsd) may act as well, and is not followed.\n",
 		.examples = "  weir trace intruder --at '2026-11-21 02:14'\n"
 			    "  weir trace shop-db-1 --at 02:20 --back --since -1h\n"};
 	struct operands rest;

@@ -48,8 +48,8 @@ static unsigned least(unsigned a, unsigned b)
 	return a < b ? a : b;
 }
 
-/* Edits from a to b: insert, delete, replace one character, or exchange two neighbours, which is what fingers do. Three rows
- * of the matrix: this one, and the two above it. */
+/* Edits from a to b: insert, delete, replace one character, or exchange two neighbours, which is what fingers do. Three
+ * rows of the matrix: this one, and the two above it. */
 static unsigned distance(const char *a, const char *b)
 {
 	unsigned rows[3][WORD_MAX + 1];

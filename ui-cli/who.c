@@ -18,6 +18,7 @@
 #include "store/identity.h"
 #include "ui-cli/jsonl.h"
 #include "ui-cli/options.h"
+#include "ui-cli/shared.h"
 #include "ui-cli/table.h"
 #include "ui-cli/units.h"
 #include "ui-cli/verb.h"
@@ -63,7 +64,25 @@ static void print_lifetime(const char *what, uint64_t from_ns, uint64_t to_ns)
 	print_fact(what, text);
 }
 
-static void print_workload(const struct workload *w, const struct addr_interval *held)
+/* Who else is behind the address; or whose it is. */
+static void print_network(struct question *q, const struct workload *w)
+{
+	struct workload *owner = malloc(sizeof(*owner));
+	struct buf text = BUF_INIT;
+	char addr[ADDR_STRLEN];
+
+	if (owner && shared_owner(owner, &q->view, w)) {
+		buf_printf(&text, "that of %s%s%s: what it sends and receives carries that name", owner->name,
+			   owner->n_addrs ? ", " : "", owner->n_addrs ? addr_format(&owner->addrs[0], addr) : "");
+	} else if (shared_guests(&text, &q->view, w, q->at_ns) == 0 && text.len) {
+		buf_adds(&text, " share it: which of them sent a packet cannot be told");
+	}
+	print_fact("network", text.data);
+	buf_fini(&text);
+	free(owner);
+}
+
+static void print_workload(struct question *q, const struct workload *w, const struct addr_interval *held)
 {
 	char text[400];
 
@@ -77,6 +96,7 @@ static void print_workload(const struct workload *w, const struct addr_interval 
 	print_fact("compose", w->project[0] ? text : NULL);
 	snprintf(text, sizeof(text), "%s/%s", w->pod_namespace, w->pod);
 	print_fact("pod", w->pod[0] ? text : NULL);
+	print_network(q, w);
 	if (held)
 		print_lifetime("held it", held->from_ns, held->to_ns);
 	print_lifetime("lived", w->start_ns, w->end_ns);
@@ -86,12 +106,26 @@ static void print_workload(const struct workload *w, const struct addr_interval 
 	}
 }
 
-static int print_json(const struct question *q, const struct addr_interval *i, const struct workload *w,
+static void set_network(json_t *o, struct question *q, const struct workload *w)
+{
+	struct workload *owner = malloc(sizeof(*owner));
+	struct buf guests = BUF_INIT;
+
+	if (owner && shared_owner(owner, &q->view, w))
+		jsonl_set_text(o, "network_of", owner->name);
+	else if (shared_guests(&guests, &q->view, w, q->at_ns) == 0 && guests.len)
+		jsonl_set_text(o, "network_shared_with", guests.data);
+	buf_fini(&guests);
+	free(owner);
+}
+
+static int print_json(struct question *q, const struct addr_interval *i, const struct workload *w,
 		      const char *name)
 {
 	json_t *o = jsonl_event("address");
 
-	jsonl_set_addr(o, "ip", i ? &i->addr : &q->addr);
+	if (!i || !addr_is_zero(&i->addr))
+		jsonl_set_addr(o, "ip", i ? &i->addr : &q->addr);
 	jsonl_set_time(o, "at", q->at_ns);
 	jsonl_set_text(o, "name", name);
 	if (!w) {
@@ -105,6 +139,7 @@ static int print_json(const struct question *q, const struct addr_interval *i, c
 	jsonl_set_workload(o, w);
 	jsonl_set_time(o, "started", w->start_ns);
 	jsonl_set_time(o, "ended", w->end_ns);
+	set_network(o, q, w);
 	return jsonl_print(o);
 }
 
@@ -122,6 +157,17 @@ static void print_row(struct question *q, const struct addr_interval *i, const s
 	table_cell(q->table, TABLE_PLAIN, w ? w->name : "?");
 	table_cell(q->table, TABLE_PLAIN, w ? (w->kind == WORKLOAD_HOST ? GROUP_HOST : w->group) : "?");
 	table_cell(q->table, TABLE_DIM, w ? w->image : "");
+}
+
+static void note_guests(struct question *q, const struct workload *w)
+{
+	struct buf text = BUF_INIT;
+
+	if (shared_guests(&text, &q->view, w, 0) == 0 && text.len) {
+		buf_adds(&text, " shared its network");
+		table_note(q->table, TABLE_DIM, text.data);
+	}
+	buf_fini(&text);
 }
 
 /* The holders before and after a time at which nobody had the address. */
@@ -209,7 +255,7 @@ static int answer_at(struct question *q, const struct addr_interval *list, size_
 	}
 	printf("%s at %s\n", addr_format(&q->addr, text), units_moment(q->at_ns, when));
 	if (w)
-		print_workload(w, &held);
+		print_workload(q, w, &held);
 	else
 		puts("  a workload that the store no longer has");
 	return VERB_DONE;
@@ -228,6 +274,8 @@ static int answer_ever(struct question *q, const struct addr_interval *list, siz
 			rc = print_json(q, &list[i], w, NULL);
 		else
 			print_row(q, &list[i], w);
+		if (w && !q->json)
+			note_guests(q, w);
 	}
 	table_flush(q->table);
 	return rc < 0 ? view_failed(&q->view, "addresses", rc) : VERB_DONE;
@@ -271,9 +319,14 @@ static int answer_workload(struct question *q)
 		else
 			printf("%s%s", i ? ", " : "", addr_format(&w->addrs[i], text));
 	}
+	if (rc == 0 && q->json && !w->n_addrs) {
+		struct addr_interval none = {.workload = w->id, .from_ns = w->start_ns, .to_ns = w->end_ns};
+
+		rc = print_json(q, &none, w, NULL);
+	}
 	if (rc == 0 && !q->json) {
 		puts(w->n_addrs ? "" : "no address");
-		print_workload(w, NULL);
+		print_workload(q, w, NULL);
 	}
 	free(w);
 	return rc < 0 ? VERB_FAILED : VERB_DONE;

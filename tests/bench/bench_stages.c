@@ -195,7 +195,8 @@ static int run_records(struct store *s)
 		at += sizeof(len) + len;
 		buf_clear(&got.one);
 		flow_encode(&got.one, &f);
-		if (rc || ring_put(ring, RING_FLOW, got.one.data, got.one.len) || ring_get(ring, &type, &data, &size) != 1)
+		if (rc || ring_put(ring, RING_FLOW, got.one.data, got.one.len) ||
+		    ring_get(ring, &type, &data, &size) != 1)
 			rc = rc ? rc : -1;
 		if (!rc && s && !t)
 			rc = store_begin(&t, s, true);
@@ -268,7 +269,8 @@ int main(int argc, char **argv)
 	printf("%-12s %10s %12s %10s\n", "stage", "cpu_ms", "ns/packet", "ns/flow");
 	for (unsigned i = 0; i < STAGES; i++) {
 		/* Hand over stands by itself; the store's run hands over too. Each other holds the one before it. */
-		uint64_t before = i == READ || i == HAND_OVER ? 0 : ns[i - 1], own = ns[i] > before ? ns[i] - before : 0;
+		uint64_t before = i == READ || i == HAND_OVER ? 0 : ns[i - 1],
+			 own = ns[i] > before ? ns[i] - before : 0;
 
 		sum += own;
 		printf("%-12s %10.0f %12.1f %10.0f\n", names[i], (double)own / 1e6, (double)own / (double)packets,

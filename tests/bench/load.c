@@ -130,8 +130,8 @@ static bool conn_go_on(int fd, struct conn *c, uint32_t events, uint64_t *done)
 	return n == 0 || (n < 0 && errno != EAGAIN) || (events & (EPOLLERR | EPOLLHUP));
 }
 
-/* Many at a time: one after the other, a connection costs half a dozen switches between processes, which is all that would
- * be measured. */
+/* Many at a time: one after the other, a connection costs half a dozen switches between processes, which is all that
+ * would be measured. */
 static uint64_t connect_until(uint64_t until)
 {
 	static struct conn conns[FDS_MAX];

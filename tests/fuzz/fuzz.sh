@@ -11,6 +11,8 @@ packets="decode file flow classify dns"
 others="docker inventory control config filter policy record store engine ipc sample"
 work=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$work"' EXIT
+mkdir "$work/tmp"
+export TMPDIR=$work/tmp # for their sockets and stores
 
 # ---- seeds
 seeds=$work/seeds
@@ -27,7 +29,8 @@ for folder in "$top"/tests/fuzz/seeds/*/; do
 	cp "$folder"* "$seeds/$kind/"
 done
 mkdir -p "$seeds/policy"
-awk -v dir="$seeds/policy" '/^```yaml$/ { n++; on = 1; next } /^```$/ { on = 0 } on { print > (dir "/manual" n) }' "$top/docs/policy.md"
+awk -v dir="$seeds/policy" '/^```yaml$/ { n++; on = 1; next } /^```$/ { on = 0 } on { print > (dir "/manual" n) }' \
+	"$top/docs/policy.md"
 sed 's/^#\([a-z_]*:\)/\1/' "$top/daemon/weir.yaml.example" >"$seeds/config/example"
 cp "$top"/tests/unit/inventory_data/*.json "$seeds/inventory/"
 
@@ -49,6 +52,7 @@ one() {
 	echo $status >"$work/$kind.result"
 	if [ $status = 0 ]; then
 		echo "ok   $kind: $(tail -n 1 "$work/$kind.log")"
+		rm -rf "$bin/run/$kind"
 	else
 		echo "FAIL $kind: status $status; input in tests/fuzz/run/$kind"
 		tail -n 60 "$work/$kind.log"
@@ -63,9 +67,12 @@ lane() {
 		(one "$kind" "$for")
 	done
 }
-printf '%s\n' ${@:-$packets $others} >"$work/list"
+# shellcheck disable=SC2086 # lists of words
+[ $# -gt 0 ] || set -- $packets $others
+printf '%s\n' "$@" >"$work/list"
 wanted=$(wc -l <"$work/list")
 lane & lane & wait
+rmdir "$bin/run" 2>/dev/null
 passed=$(cat "$work"/*.result | grep -cx 0)
 echo "$passed of $wanted targets found nothing"
 [ "$passed" = "$wanted" ]

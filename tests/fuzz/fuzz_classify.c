@@ -2,12 +2,14 @@
 /*
  * Fuzz target: what one conversation says, into nDPI and out of it. Input: how (IPv6, UDP, the SYN was seen, the packets
  * are cut), server port, then payloads, each as who sends it (one byte) and its length (two, big-endian). The headers are
- * made here, so that every byte of the input is one that nDPI's dissectors look at. Checks what was learned: it must be
- * a record that can be stored, told apart into attributes, and printed.
+ * made here, so that every byte of the input is one that nDPI's dissectors look at. nDPI comes without a sanitizer's
+ * marks, so each packet ends where memory that cannot be read begins, but for CLASSIFY_SLACK. Checks what was learned: it
+ * must be a record that can be stored, told apart into attributes, and printed.
  */
 #include "config.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 #include "capture/classify.h"
 #include "tests/fuzz/fuzz.h"
@@ -18,6 +20,7 @@
 #define CUT 8
 #define PACKETS_MAX 40
 #define PAYLOAD_MAX 1460
+#define GUARDED 65536
 
 static void put16(uint8_t *p, size_t v)
 {
@@ -86,6 +89,18 @@ static void check(const struct flow_rec *f)
 	buf_fini(&b);
 }
 
+/* The end of a piece of memory behind which nothing can be read. */
+static uint8_t *guarded_end(void)
+{
+	static uint8_t *p;
+
+	if (!p) {
+		p = mmap(NULL, 2 * GUARDED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		FUZZ_MUST(p != MAP_FAILED && mprotect(p + GUARDED, GUARDED, PROT_NONE) == 0);
+	}
+	return p + GUARDED;
+}
+
 static void run(struct classify *c, unsigned how, uint16_t port, struct fuzz_in *in)
 {
 	struct classify_flow *f = classify_flow_new(c);
@@ -99,20 +114,20 @@ static void run(struct classify *c, unsigned how, uint16_t port, struct fuzz_in 
 		classify_flow_syn(f);
 	for (unsigned i = 0; i < PACKETS_MAX && in->left && !done; i++) {
 		bool client = fuzz_u8(in) & 1;
-		size_t len = fuzz_u16(in) % (PAYLOAD_MAX + 1), head, cut = 0;
+		size_t len = fuzz_u16(in) % (PAYLOAD_MAX + 1), head;
 		const uint8_t *payload = fuzz_take(in, &len);
 		uint8_t whole[60 + PAYLOAD_MAX], *exact;
+		size_t kept = len;
 
 		head = headers(whole, how, client, port, seq, len);
-		if (how & CUT && len)
-			cut = len / 2;
-		exact = malloc(head + len - cut); /* its own block: the sanitizer sees a step beyond */
-		FUZZ_MUST(exact);
+		if (how & CUT)
+			kept = len / 2;
+		exact = guarded_end() - CLASSIFY_SLACK - head - kept;
 		memcpy(exact, whole, head);
-		if (len > cut)
-			memcpy(exact + head, payload, len - cut);
-		done = classify_packet(c, f, exact, head + len - cut, client, 1700000000000 + 10 * i);
-		free(exact); /* nothing of a packet may be looked at again */
+		if (kept)
+			memcpy(exact + head, payload, kept);
+		done = classify_packet(c, f, exact, head + kept, client, 1700000000000 + 10 * i);
+		memset(exact, 0xa5, head + kept); /* nothing of a packet may be looked at again */
 	}
 	for (unsigned i = 0; i < 2; i++) {
 		const uint8_t v4[4] = {10, 0, 0, (uint8_t)(1 + i)}, v6[16] = {[0] = 0xfd, [15] = (uint8_t)(1 + i)};

@@ -7,7 +7,7 @@ BEGIN {
 	most = most ? most : 120
 	last = last ? last : 30
 	cause = "^not ok|: failed: |: [^ ]+ is .*, not |ERROR: [A-Z][A-Za-z]*Sanitizer|runtime error: |^SUMMARY: |^[A-Za-z.]*Error($|:)|" \
-		"^Traceback|^(FAIL|ERROR)[: ]|(^|[^a-z-])error: |undefined reference|^make.*\\*\\*\\*|Segmentation fault|core dumped|deadly signal"
+		"^Traceback|: does not hold: |^(FAIL|ERROR)[: ]|(^|[^a-z-])error: |undefined reference|^make.*\\*\\*\\*|Segmentation fault|core dumped|deadly signal"
 }
 { line[NR] = length($0) > 400 ? substr($0, 1, 400) " ..." : $0 }
 # Once each, in order; where lines were left out in between, says how many.
@@ -31,7 +31,8 @@ END {
 			;
 		for (; j <= i; j++)
 			tell(j)
-		for (; j < i + 16 && j - i < room && line[j] ~ /^#|^ +[0-9]* \| |^ +#[0-9]/; j++)
+		said = line[i] ~ /^FAIL/ ? "." : "^#|^ +[0-9]* \\| |^ +#[0-9]" # what stands below a FAIL belongs to it
+		for (; j < i + 16 && j - i < room && line[j] ~ said && line[j] !~ /^(not )?ok |^FAIL/; j++)
 			tell(j)
 	}
 	for (i = NR - last + 1 > 1 ? NR - last + 1 : 1; i <= NR; i++)

@@ -38,6 +38,17 @@ tell
 check "many failures: forty and more are named" test "$(grep -c '^not ok' "$dir/told")" -ge 40
 check "many failures: bounded" short 210
 
+# A list of results: what stands below one that failed, and not what stands below the others.
+{
+	seq -f 'ok one %g' 40
+	printf 'FAIL two: status 134\nx.c:20: does not hold: a\nthe input is there\nok three\n'
+	seq -f 'ok four %g' 40
+} >"$dir/log"
+tell -v last=2
+check "below a FAIL: the reason" has 'x.c:20: does not hold: a'
+check "below a FAIL: what else is said" has 'the input is there'
+check "below a FAIL: no more" has_not 'three'
+
 # The words of other tools.
 for words in 'test_x.c:12: test_one: failed: a == b' 'test_x.c:9: test_two: n is 3, not 4' '==1==ERROR: AddressSanitizer: heap-use-after-free' \
 	'x.c:3:1: runtime error: shift exponent 70' 'x.c:4:2: error: unused variable' 'AssertionError: no' 'make[2]: *** [x.o] Error 1'; do

@@ -61,7 +61,8 @@ static size_t inner(uint8_t *out, bool client)
 	return len;
 }
 
-/* What lies between the outer and the inner IP header. Geneve (RFC 8926) carries Ethernet, GRE (RFC 2890, with a key) IP. */
+/* What lies between the outer and the inner IP header. Geneve (RFC 8926) carries Ethernet, GRE (RFC 2890, with a key)
+ * IP. */
 static size_t head(uint8_t *out, const char *kind, unsigned id, bool client)
 {
 	static const uint8_t macs[12] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1};

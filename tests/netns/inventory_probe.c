@@ -117,7 +117,8 @@ static int watch(const char *socket, const char *netns_dir)
 {
 	const char *sockets[] = {socket, NULL};
 	struct inventory_settings s = {.runtime_sockets = sockets, .netns_dir = netns_dir};
-	struct inventory_events ev = {on_up, on_down, on_soon, on_link_up, on_link_down, on_host, on_notice, on_unnamed, NULL};
+	struct inventory_events ev = {on_up,   on_down,	  on_soon,    on_link_up, on_link_down,
+				      on_host, on_notice, on_unnamed, NULL};
 	bool settled = false;
 	int r = inventory_open(&inv, &s, &ev);
 
@@ -161,8 +162,8 @@ static void ask(struct conntrack *c, const char *line)
 		printf("none %s\n", strerror(-r));
 	else
 		printf("client=%s:%u first=%d server=%s:%u orig=%s:%u\n", addr_format(&o.client, out[0]), o.client_port,
-		       o.client_is_first, addr_format(&o.server, out[1]), o.server_port, addr_format(&o.orig_addr, out[2]),
-		       o.orig_port);
+		       o.client_is_first, addr_format(&o.server, out[1]), o.server_port,
+		       addr_format(&o.orig_addr, out[2]), o.orig_port);
 }
 
 static int conntrack(void)
@@ -241,7 +242,8 @@ static int serve(const char *proto, const char *port)
 			}
 			got = recvfrom(p[i].fd, byte, sizeof(byte), 0, (struct sockaddr *)&from, &len);
 			if (got > 0)
-				(void)!sendto(p[i].fd, byte, (size_t)got, 0, udp ? (struct sockaddr *)&from : NULL, udp ? len : 0);
+				(void)!sendto(p[i].fd, byte, (size_t)got, 0, udp ? (struct sockaddr *)&from : NULL,
+					      udp ? len : 0);
 			else
 				p[i].fd = -1;
 		}
@@ -259,7 +261,8 @@ static int hold(const char *proto, const char *local, const char *to, const char
 	if (addr_parse(&addr, to) < 0)
 		return 2;
 	memcpy(&a.sin6_addr, addr.b, sizeof(addr.b));
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || send(fd, &byte, 1, 0) != 1 || recv(fd, &byte, 1, 0) != 1) {
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || send(fd, &byte, 1, 0) != 1 ||
+	    recv(fd, &byte, 1, 0) != 1) {
 		perror("inventory_probe: hold");
 		return 1;
 	}

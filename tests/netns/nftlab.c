@@ -182,7 +182,7 @@ uint64_t nftlab_total(const struct nftlab *t, uint8_t kind)
 
 bool nftlab_await(struct nftlab *t, uint8_t kind, uint64_t n)
 {
-	uint64_t deadline = time_mono_ns() + 3000000000ull;
+	uint64_t deadline = time_mono_ns() + 20 * 1000000000ull;
 
 	do {
 		nftlab_poll(t);

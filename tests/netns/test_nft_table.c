@@ -189,7 +189,7 @@ static void test_gap(void)
 	if (pid == 0) {
 		struct pollfd p = {.fd = client, .events = POLLOUT};
 
-		while (poll(&p, 1, 3000) > 0 && send(client, data, sizeof(data), MSG_NOSIGNAL) > 0)
+		while (poll(&p, 1, 30000) > 0 && send(client, data, sizeof(data), MSG_NOSIGNAL) > 0)
 			;
 		_exit(0);
 	}
@@ -199,8 +199,8 @@ static void test_gap(void)
 			CHECK_EQ(lab_run(&t.lab, "nft flush ruleset"), 0);
 		if (phase == 2) /* what was taken as it is was seen again by then, and needs no help any more */
 			CHECK_EQ(lab_run(&t.lab, "nft flush set inet weir settling"), 0);
-		for (sum = 0, deadline = time_mono_ns() + 5 * NS_PER_S; sum < 200000000 && time_mono_ns() < deadline;) {
-			if (!lab_wait(&t.lab, peer, POLLIN, 1000))
+		for (sum = 0, deadline = time_mono_ns() + 60 * NS_PER_S; sum < 200000000 && time_mono_ns() < deadline;) {
+			if (!lab_wait(&t.lab, peer, POLLIN, 10000))
 				break;
 			got = recv(peer, data, sizeof(data), MSG_DONTWAIT);
 			if (got <= 0)
@@ -217,7 +217,7 @@ static void test_gap(void)
 
 static void expect_repair(const char *command, const char *word)
 {
-	uint64_t deadline = time_mono_ns() + 5 * NS_PER_S;
+	uint64_t deadline = time_mono_ns() + 30 * NS_PER_S;
 
 	t.repairs = 0;
 	CHECK_EQ(lab_run(&t.lab, "%s", command), 0);
@@ -225,7 +225,7 @@ static void expect_repair(const char *command, const char *word)
 		lab_wait(&t.lab, -1, 0, 10);
 	CHECK_EQ(t.repairs, 1);
 	CHECK_EQ(t.repair_rc, 0);
-	CHECK(t.gap_ns > 0 && t.gap_ns < NS_PER_S);
+	CHECK(t.gap_ns > 0 && t.gap_ns < 5 * NS_PER_S);
 	CHECK(strstr(t.what, word) != NULL);
 	printf("# %s: %s; put back after %.2f ms\n", command, t.what, (double)t.gap_ns / 1e6);
 }

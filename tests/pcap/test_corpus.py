@@ -10,7 +10,11 @@ Three questions:
     frame by frame (counters.py), and counters.tsv says which classes of difference a capture has, of how many frames;
   - is the community ID the same. What is not explained fails, and so does an explanation of what is no longer so.
     Skipped where WEIR_CORPUS has no EXPECTED-flows.tsv. With --tsv FILE the rows are kept, for the corpus' own
-    scorer; arguments name categories to run instead of all. """
+    scorer; arguments name categories to run instead of all.
+
+Every capture, also those that the oracle has no row for (malformed, of no link type it knows, without IP), is read to
+its end or refused with a message, in time, and no process of ours ends badly or, where this weir was built with
+sanitizers, has anything reported of it, a leak included. """
 import argparse
 import csv
 import os
@@ -29,6 +33,9 @@ import flows2tsv  # noqa: E402
 BARS = {"oracle": 99.5, "container": 99.0, "general": 99.0, "attack": 99.0, "community-id": 99.0, "badinput": 95.0}
 SAME_ID_BAR = 100.0
 FILE_TIMEOUT = 60
+# What a process of ours, or a sanitizer in it, says when something is wrong with it.
+ALARMS = ("Sanitizer", "runtime error:", "ended badly", "ended by signal", "ended early", "wrote nonsense",
+          "could not be set up")
 
 
 def key_of(row):
@@ -48,9 +55,22 @@ def table(rows):
 def read_capture(weir, corpus, name):
     """weir's rows of one capture, its exit status and what it said. One worker: nDPI's memory of a host's other flows
     is one a worker, so with more of them a few flows of one host (STUN's) are known by less than the oracle knew."""
-    run = subprocess.run([weir, "read", "--workers", "1", "-o", "json", os.path.join(corpus, name)],
-                         capture_output=True, text=True, errors="replace", timeout=FILE_TIMEOUT, check=False)
+    try:
+        run = subprocess.run([weir, "read", "--workers", "1", "-o", "json", os.path.join(corpus, name)],
+                             capture_output=True, text=True, errors="replace", timeout=FILE_TIMEOUT, check=False)
+    except subprocess.TimeoutExpired:
+        return [], -1, f"not done after {FILE_TIMEOUT} s"
     return list(flows2tsv.rows_of(name, run.stdout.splitlines())), run.returncode, run.stderr
+
+
+def ends_well(name, status, said):
+    """What is wrong with how weir read that capture; None: nothing."""
+    alarm = next((line for line in said.splitlines() if any(word in line for word in ALARMS)), None)
+    if alarm:
+        return f"{name}: {alarm.strip()}"
+    if status not in (0, 1) or (status == 1 and not said.strip()):
+        return f"{name}: weir read exits {status}: {said.strip()[-200:]}"
+    return None
 
 
 def inspected(row):
@@ -180,10 +200,10 @@ def main():
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for name, (out, status, said) in zip(names, pool.map(lambda n: read_capture(weir, corpus, n), names)):
             actual += out
-            if status not in (0, 1) or (status == 1 and not said.strip()):
-                failures.append(f"{name}: weir read exits {status}: {said.strip()[-200:]}")
+            failures += filter(None, [ends_well(name, status, said)])
             found[name], wrong = counters.check(os.path.join(corpus, name), by_file[name], out)
             failures += [f"{name}: {text}" for text in wrong]
+    print(f"# {len(names)} captures read, {len(by_file)} of them known to the oracle")
     if args.tsv:
         with open(args.tsv, "w", encoding="utf-8") as f:
             out = csv.DictWriter(f, flows2tsv.COLUMNS, delimiter="\t", quoting=csv.QUOTE_NONE, lineterminator="\n")
@@ -191,6 +211,8 @@ def main():
             out.writerows(actual)
     count, wrong = compare(expected, table(actual))
     failures += report(count) + judge(wrong, expected) + judge_counters(found, names)
+    totals = sum(found.values(), Counter())
+    print("# frames or records that differ, by class: " + ", ".join(f"{kind} {n}" for kind, n in totals.most_common()))
     if args.classes:
         with open(args.classes, "w", encoding="utf-8") as f:
             for name in names:

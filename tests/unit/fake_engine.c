@@ -35,7 +35,8 @@ void engine_listen(void)
 	unlink(engine.path);
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s", engine.path);
 	engine.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (engine.listener < 0 || bind(engine.listener, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(engine.listener, 64) < 0) {
+	if (engine.listener < 0 || bind(engine.listener, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    listen(engine.listener, 64) < 0) {
 		perror("engine");
 		exit(1);
 	}
@@ -128,7 +129,8 @@ void engine_serve(void)
 
 		if (engine.conn[i] < 0)
 			continue;
-		n = recv(engine.conn[i], engine.in[i] + engine.len[i], sizeof(engine.in[i]) - engine.len[i] - 1, MSG_DONTWAIT);
+		n = recv(engine.conn[i], engine.in[i] + engine.len[i], sizeof(engine.in[i]) - engine.len[i] - 1,
+			 MSG_DONTWAIT);
 		if (n == 0 || (n < 0 && errno != EAGAIN)) {
 			engine_hang_up(i);
 			continue;
@@ -159,8 +161,10 @@ void engine_event(const char *type, const char *action, const char *id, uint64_t
 {
 	struct buf b = BUF_INIT;
 
-	buf_printf(&b, "{\"Type\":\"%s\",\"Action\":\"%s\",\"Actor\":{\"ID\":\"%s\",\"Attributes\":{%s}},\"timeNano\":%llu}\n", type,
-		   action, id, attributes, (unsigned long long)time_ns);
+	buf_printf(
+		&b,
+		"{\"Type\":\"%s\",\"Action\":\"%s\",\"Actor\":{\"ID\":\"%s\",\"Attributes\":{%s}},\"timeNano\":%llu}\n",
+		type, action, id, attributes, (unsigned long long)time_ns);
 	engine_chunk(b.data, b.len);
 	buf_fini(&b);
 }
@@ -184,9 +188,11 @@ int engine_good(const char *path, struct buf *b)
 		buf_adds(b, world.list_a ? "[{\"Id\":\"" ID_A "\"}]" : "[]");
 	} else if (strcmp(path, "/containers/json?all=1&filters=%7B%22id%22%3A%5B%22" ID_A "%22%5D%7D") == 0) {
 		/* As Docker lists what it is starting; and another, which the question was not about. */
-		buf_adds(b, "[{\"Id\":\"" ID_B "\",\"Names\":[\"/wrong\"]},{\"Id\":\"" ID_A "\",\"Names\":[\"/db/alias\",\"/web-1\"],"
-			    "\"Image\":\"nginx:1\",\"State\":\"created\",\"Labels\":{\"com.docker.compose.project\":\"p\","
-			    "\"com.docker.compose.service\":\"s\"}}]");
+		buf_adds(b,
+			 "[{\"Id\":\"" ID_B "\",\"Names\":[\"/wrong\"]},{\"Id\":\"" ID_A
+			 "\",\"Names\":[\"/db/alias\",\"/web-1\"],"
+			 "\"Image\":\"nginx:1\",\"State\":\"created\",\"Labels\":{\"com.docker.compose.project\":\"p\","
+			 "\"com.docker.compose.service\":\"s\"}}]");
 	} else if (strcmp(path, "/containers/" ID_A "/json") == 0) {
 		if (world.hold_inspect)
 			return 0;
@@ -194,10 +200,14 @@ int engine_good(const char *path, struct buf *b)
 			return 404;
 		inspect_a(b);
 	} else if (strcmp(path, "/networks/" NET) == 0) {
-		buf_adds(b, "{\"Containers\":{\"" ID_A "\":{\"IPv4Address\":\"10.0.0.7/24\",\"IPv6Address\":\"fd00::7/64\"},\"" ID_B
+		buf_adds(b, "{\"Containers\":{\"" ID_A
+			    "\":{\"IPv4Address\":\"10.0.0.7/24\",\"IPv6Address\":\"fd00::7/64\"},\"" ID_B
 			    "\":{\"IPv4Address\":\"10.0.0.8/24\"}}}");
+	} else if (strncmp(path, "/networks?filters=", 18) == 0 && world.macvlan) {
+		buf_adds(b, "[{\"Id\":\"" NET "\",\"Name\":\"lan\",\"Driver\":\"macvlan\"},{\"Driver\":\"ipvlan\"},7]");
 	} else if (strcmp(path, "/images/" IMAGE "/json") == 0) {
-		buf_adds(b, "{\"Id\":\"" IMAGE "\",\"RepoDigests\":[\"other@sha256:00\",\"docker.io/library/nginx@sha256:99\"]}");
+		buf_adds(b, "{\"Id\":\"" IMAGE
+			    "\",\"RepoDigests\":[\"other@sha256:00\",\"docker.io/library/nginx@sha256:99\"]}");
 	} else if (strncmp(path, "/events?", 8) != 0) {
 		return 404;
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A container runtime's API played by a test, in the test's own thread, so that every order of replies and events can be
- * had at will: too late, twice, malformed, endless, none. It answers what the test's function says, as HTTP over a Unix
- * socket, and counts what it was asked. One at a time.
+ * A container runtime's API played by a test, in the test's own thread, so that every order of replies and events can
+ * be had at will: too late, twice, malformed, endless, none. It answers what the test's function says, as HTTP over a
+ * Unix socket, and counts what it was asked. One at a time.
  */
 #ifndef WEIR_TESTS_UNIT_FAKE_ENGINE_H
 #define WEIR_TESTS_UNIT_FAKE_ENGINE_H
@@ -38,7 +38,7 @@ extern struct fake_engine engine;
 
 /* What engine_good tells of: one container, A, on a network where B is, too. */
 struct fake_world {
-	bool running_a, gone_a, list_a, hold_inspect;
+	bool running_a, gone_a, list_a, hold_inspect, macvlan;
 	const char *started_a, *finished_a, *address_a, *name_a;
 };
 extern struct fake_world world;

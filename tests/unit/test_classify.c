@@ -111,8 +111,9 @@ static const char *attr(const struct talk *t, enum flow_attr type)
 
 static void test_http(const char *client, const char *server)
 {
-	static const char request[] = "GET /index.html HTTP/1.1\r\nHost: shop.example.com\r\nUser-Agent: curl/7.88.1\r\n"
-				      "Accept: */*\r\n\r\n";
+	static const char request[] =
+		"GET /index.html HTTP/1.1\r\nHost: shop.example.com\r\nUser-Agent: curl/7.88.1\r\n"
+		"Accept: */*\r\n\r\n";
 	static const char reply[] = "HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Type: text/html\r\n"
 				    "Content-Length: 5\r\n\r\nhello";
 	struct talk t;
@@ -137,8 +138,9 @@ static void test_http(const char *client, const char *server)
 static size_t client_hello(uint8_t *out, const char *name)
 {
 	static const uint8_t ciphers[] = {0, 6, 0xc0, 0x2f, 0xc0, 0x30, 0, 0x9c, 1, 0};
-	static const uint8_t tail[] = {0, 10, 0, 6, 0, 4, 0, 23, 0, 24, 0, 11, 0, 2, 1, 0, 0, 13, 0, 6, 0, 4, 4, 1, 4, 3,
-				       0, 16, 0, 11, 0, 9, 8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+	static const uint8_t tail[] = {0, 10, 0, 6,  0, 4,   0,	  23,  0,   24,	 0,   11,  0,  2,
+				       1, 0,  0, 13, 0, 6,   0,	  4,   4,   1,	 4,   3,   0,  16,
+				       0, 11, 0, 9,  8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
 	size_t nlen = strlen(name), at = 9 + 2 + 32 + 1;
 
 	memset(out, 0x5a, at);

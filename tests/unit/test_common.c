@@ -17,7 +17,8 @@
 
 static void test_addr(void)
 {
-	static const char *const good[] = {"10.0.3.7", "0.0.0.0", "255.255.255.255", "::1", "fd00::2", "2001:db8::1:0:0:1"};
+	static const char *const good[] = {"10.0.3.7", "0.0.0.0", "255.255.255.255",
+					   "::1",      "fd00::2", "2001:db8::1:0:0:1"};
 	static const char *const bad[] = {"", "10.0.3", "10.0.3.256", ":::", "fd00::g", "10.0.3.7/24"};
 	char buf[ADDR_STRLEN];
 	struct addr a;
@@ -57,8 +58,8 @@ static void test_service(void)
 {
 	static const char *const good[] = {"80/tcp", "8000-8100/tcp", "53/udp", "echo-request/icmp", "gre", "any",
 					   "tcp", "proto-200", "77/icmpv6"};
-	static const char *const bad[] = {"", "80", "80/", "/tcp", "90-80/tcp", "65536/tcp", "80/gre", "256/icmp", "x/tcp",
-					  "proto-256", "-1/tcp", "0"};
+	static const char *const bad[] = {"",	    "80",	"80/",	 "/tcp",      "90-80/tcp", "65536/tcp",
+					  "80/gre", "256/icmp", "x/tcp", "proto-256", "-1/tcp",	   "0"};
 	char buf[SERVICE_STRLEN];
 	struct service s;
 

@@ -44,8 +44,9 @@ static long place(uint16_t port, const uint8_t *payload, size_t len, bool *ether
 
 static void test_layouts(void)
 {
-	static const char wifi[] = "08 02 00 00 01 02 03 04 05 06 01 02 03 04 05 06 01 02 03 04 05 06 00 00 aa aa 03 00 00 00 "
-				   "08 00 45";
+	static const char wifi[] =
+		"08 02 00 00 01 02 03 04 05 06 01 02 03 04 05 06 01 02 03 04 05 06 00 00 aa aa 03 00 00 00 "
+		"08 00 45";
 	static const struct {
 		uint16_t port;
 		const char *hex;

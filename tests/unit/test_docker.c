@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * inventory/docker*: the client against an engine played by the test itself (fake_engine.h): every order of replies and events.
+ * inventory/docker*: the client against an engine played by the test itself (fake_engine.h): every order of replies and
+ * events.
  */
 #include "config.h"
 
@@ -75,7 +76,7 @@ static void client_up(void)
 /* Lets both sides run until cond holds, at most as long as a very busy machine needs. */
 #define RUN_UNTIL(cond)                                                                                                \
 	do {                                                                                                           \
-		uint64_t end = time_mono_ns() + 60 * NS_PER_S;                                                          \
+		uint64_t end = time_mono_ns() + 60 * NS_PER_S;                                                         \
                                                                                                                        \
 		while (!(cond) && time_mono_ns() < end)                                                                \
 			run_once();                                                                                    \
@@ -315,6 +316,25 @@ static void test_reconnect(void)
 	end();
 }
 
+/* Networks that cannot be watched are told of, once, whether they were there or come. */
+static void test_unseen(void)
+{
+	begin(engine_good);
+	world.macvlan = true;
+	RUN_UNTIL(told.problems == 1);
+	CHECK(strstr(told.notice, "network lan is macvlan") != NULL);
+	RUN_UNTIL(engine.stream >= 0);
+	engine_event("network", "create", ID_B, T(1), "\"name\":\"plain\",\"type\":\"bridge\"");
+	engine_event("network", "connect", NET, T(2),
+		     "\"name\":\"lan\",\"type\":\"macvlan\",\"container\":\"" ID_A "\"");
+	run_a_while();
+	CHECK_EQ(told.problems, 1);
+	engine_event("network", "create", ID_A, T(3), "\"name\":\"wan\",\"type\":\"ipvlan\"");
+	RUN_UNTIL(told.problems == 2);
+	CHECK(strstr(told.notice, "network wan is ipvlan") != NULL);
+	end();
+}
+
 static void test_since(void)
 {
 	uint64_t now = time_now_ns();
@@ -335,8 +355,9 @@ static void test_since(void)
 /* An event may come in pieces, several in one, and be followed by rubbish. */
 static void test_framing(void)
 {
-	static const char text[] = "{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{\"ID\":\"" ID_A "\",\"Attributes\":"
-				   "{\"name\":\"q\\\"}{\",\"image\":\"i\"}},\"timeNano\":1767225610000000000}";
+	static const char text[] =
+		"{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{\"ID\":\"" ID_A "\",\"Attributes\":"
+		"{\"name\":\"q\\\"}{\",\"image\":\"i\"}},\"timeNano\":1767225610000000000}";
 
 	begin(engine_good);
 	world.gone_a = true;
@@ -393,7 +414,8 @@ static int wrong_types(const char *path, struct buf *b)
 	if (strcmp(path, "/version") == 0)
 		buf_adds(b, "{\"Version\":[],\"Components\":{}}");
 	else if (strcmp(path, "/containers/json") == 0)
-		buf_adds(b, "[1,null,{\"Id\":7},{\"Id\":\"short\"},{\"Id\":\"" ID_A "\"},{\"Id\":\"../../../etc/passwd/x\"}]");
+		buf_adds(b, "[1,null,{\"Id\":7},{\"Id\":\"short\"},{\"Id\":\"" ID_A
+			    "\"},{\"Id\":\"../../../etc/passwd/x\"}]");
 	else if (strstr(path, "/containers/") == path)
 		buf_adds(b, "{\"Id\":\"" ID_B "\",\"State\":{\"Running\":true}}"); /* another one's */
 	return 200;
@@ -475,6 +497,7 @@ int main(void)
 	test_removed_before_inspect();
 	test_stale_inspect();
 	test_reconnect();
+	test_unseen();
 	test_since();
 	test_framing();
 	test_hostile();

@@ -159,9 +159,10 @@ static void test_names_in_store(void)
 static void grow_and_report(struct bench *often, struct bench *once, uint64_t *seed, unsigned i)
 {
 	static const char *const hosts[] = {"10.0.0.2", "10.0.0.3", "10.0.0.4", "198.51.100.7"};
-	unsigned a = (unsigned)(tap_random(seed) % 4), z = (unsigned)(tap_random(seed) % 4), reports = (unsigned)(tap_random(seed) % 6);
-	struct flow_rec f = flow(hosts[a], hosts[z == a ? (z + 1) % 4 : z], (uint16_t)(20000 + i), (uint16_t)(80 + tap_random(seed) % 3),
-				 T0 + i * NS_PER_S);
+	unsigned a = (unsigned)(tap_random(seed) % 4), z = (unsigned)(tap_random(seed) % 4),
+		 reports = (unsigned)(tap_random(seed) % 6);
+	struct flow_rec f = flow(hosts[a], hosts[z == a ? (z + 1) % 4 : z], (uint16_t)(20000 + i),
+				 (uint16_t)(80 + tap_random(seed) % 3), T0 + i * NS_PER_S);
 	bool answered = tap_random(seed) % 4 != 0, refused = !answered && tap_random(seed) % 2;
 
 	f.pkts[0] = 1;
@@ -204,7 +205,8 @@ static void test_counts_once(void)
 	bench_init(&often, false);
 	bench_init(&once, false);
 	for (unsigned i = 0; i < 3; i++) {
-		static const char *const hosts[] = {"10.0.0.2", "10.0.0.3", "10.0.0.4"}, *const groups[] = {"a", "b", "c"};
+		static const char *const hosts[] = {"10.0.0.2", "10.0.0.3", "10.0.0.4"}, *const groups[] = {"a", "b",
+													    "c"};
 
 		up(&often, 20 + i, groups[i], hosts[i]);
 		up(&once, 20 + i, groups[i], hosts[i]);
@@ -349,7 +351,8 @@ static void test_silence(void)
 
 static void test_origin(void)
 {
-	struct flow_rec f = flow("10.0.0.3", "198.51.100.7", 80, 50000, T0), got; /* seen from the middle: server first */
+	/* seen from the middle: server first */
+	struct flow_rec f = flow("10.0.0.3", "198.51.100.7", 80, 50000, T0), got;
 	struct engine_origin o = {.known = true, .first_began = false};
 	struct bench b;
 
@@ -478,7 +481,8 @@ static void test_loss(void)
 	bench_fini(&b);
 }
 
-/* The second engine of a daemon, told of a gap that the first has written down, too: it counts what the ledger has, once. */
+/* The second engine of a daemon, told of a gap that the first has written down, too: it counts what the ledger has,
+ * once. */
 static void test_recall(void)
 {
 	struct coverage_rec lost = {.start_ns = T0, .end_ns = T0 + 10 * NS_PER_S, .iface = 2, .iface_name = "br0", .received = 10,
@@ -506,7 +510,8 @@ static void test_recall(void)
 	CHECK_EQ(s.gaps, 1);
 	CHECK_EQ(s.lost, 3);
 	CHECK_EQ(engine_ifaces(b.engine, &sums), 1);
-	CHECK(sums[0].lost_kernel == 3 && sums[0].received == 10 && sums[0].gap == 1 && strcmp(sums[0].iface_name, "br0") == 0);
+	CHECK(sums[0].lost_kernel == 3 && sums[0].received == 10 && sums[0].gap == 1 &&
+	      strcmp(sums[0].iface_name, "br0") == 0);
 	report(&b, &during, T0);
 	CHECK_EQ(edges_of(&b, &e), 1);
 	CHECK_EQ(e[0].agg.teaching, 0);

@@ -38,7 +38,8 @@ static uint64_t who(struct store *s, const char *text, uint64_t at_ns)
 
 static void test_host(void)
 {
-	const struct addr first[] = {addr("10.0.3.1"), addr("192.0.2.7")}, second[] = {addr("192.0.2.7"), addr("fd00::1")};
+	const struct addr first[] = {addr("10.0.3.1"), addr("192.0.2.7")},
+			  second[] = {addr("192.0.2.7"), addr("fd00::1")};
 	struct engine_options o = {.live = true, .grace_ns = NS_PER_S};
 	struct workload w;
 	struct engine *e;

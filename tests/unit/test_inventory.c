@@ -98,7 +98,8 @@ static void test_template(void)
 		{"exact->x", "exactly", NULL},
 		{"no arrow", "no arrow", NULL},
 		{"* ->", "a", NULL},
-		{"*a*a*a*a*a*a*a*a*b -> slow", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", NULL},
+		{"*a*a*a*a*a*a*a*a*b -> slow",
+		 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", NULL},
 	};
 	char out[128];
 
@@ -167,8 +168,10 @@ static void test_group_order(void)
 
 static void test_runtime_bridge(void)
 {
-	static const char *const yes[] = {"docker0", "br-81dff7a45b55", "podman0", "podman12", "cni0", "cni-podman0", "nerdctl0"};
-	static const char *const no[] = {"br0", "br-lan", "br-81dff7a45b5", "br-81dff7a45b5g", "virbr0", "eth0", "docker", ""};
+	static const char *const yes[] = {"docker0", "br-81dff7a45b55", "podman0", "podman12",
+					  "cni0",    "cni-podman0",	"nerdctl0"};
+	static const char *const no[] = {"br0",	   "br-lan", "br-81dff7a45b5", "br-81dff7a45b5g",
+					 "virbr0", "eth0",   "docker",	       ""};
 
 	for (size_t i = 0; i < COUNT(yes); i++)
 		CHECK(links_runtime_bridge(yes[i]));
@@ -292,9 +295,10 @@ static void test_inspect_wrong(void)
 	static const char *const refused[] = {"", "[", "{}", "[1]", "[{\"Id\": 5}]", "[{\"Id\": \"../../etc\"}]", "null", "\"x\"",
 					      "[{\"Id\": \"4d5c1f0a9b8e7\", \"Name\": \"\\ud800\"}]"};
 	/* Every member of a wrong type: still a container, with nothing known of it. */
-	static const char odd[] = "{\"Id\": \"4d5c1f0a9b8e7d6c\", \"Name\": {}, \"State\": [1], \"Config\": \"x\", \"Image\": 1,"
-				  "\"HostConfig\": 0, \"NetworkSettings\": {\"Networks\": [{\"IPAddress\": \"1.2.3.4\"}],"
-				  "\"IPAddress\": \"999.1.1.1\"}}";
+	static const char odd[] =
+		"{\"Id\": \"4d5c1f0a9b8e7d6c\", \"Name\": {}, \"State\": [1], \"Config\": \"x\", \"Image\": 1,"
+		"\"HostConfig\": 0, \"NetworkSettings\": {\"Networks\": [{\"IPAddress\": \"1.2.3.4\"}],"
+		"\"IPAddress\": \"999.1.1.1\"}}";
 	char error[INVENTORY_ERROR_STRLEN];
 	char *deep = malloc(200001);
 
@@ -415,7 +419,8 @@ static void test_file(void)
 		{"10.0.0.1\n", "line 1: no name after the address; a line is ADDRESS NAME [GROUP]: \"10.0.0.1\""},
 		{"\n\n10.0.0.1 a b c\n", "line 3: more than ADDRESS NAME [GROUP]: \"c\""},
 		{"10.0.0.1 a\n10.0.0.1 b\n", "line 2: its address already has another name in line 1: \"b\""},
-		{"10.0.0.1 a\n10.0.0.9 c\n10.0.0.1 b\n", "line 3: its address already has another name in line 1: \"b\""},
+		{"10.0.0.1 a\n10.0.0.9 c\n10.0.0.1 b\n",
+		 "line 3: its address already has another name in line 1: \"b\""},
 		{"10.0.0.1 a x\n10.0.0.2 a y\n", "line 2: this workload is in another group in line 1: \"y\""},
 		{"10.0.0.1 a world\n", "line 1: \"world\" is what has no name; leave the line out: \"world\""},
 		{"# nothing\n", "no line \"ADDRESS NAME [GROUP]\" in it"},

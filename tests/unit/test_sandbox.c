@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a confined role cannot do, tried from inside the real sandbox: each attempt runs in a child that first calls what the
- * role calls, and reports through its exit status. A sanitizer's build has no filters, and says so.
+ * What a confined role cannot do, tried from inside the real sandbox: each attempt runs in a child that first calls
+ * what the role calls, and reports through its exit status. A sanitizer's build has no filters, and says so.
  */
 #include "config.h"
 

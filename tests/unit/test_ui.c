@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The verbs over a made-up shop (ui_shop.c): what they print, held against files in tests/unit/golden. Each command line
- * runs in a process of its own, as the program would. WEIR_UPDATE_GOLDEN=1 writes the files anew: read the difference
- * before you commit it.
+ * The verbs over a made-up shop (ui_shop.c): what they print, held against files in tests/unit/golden. Each command
+ * line runs in a process of its own, as the program would. WEIR_UPDATE_GOLDEN=1 writes the files anew: read the
+ * difference before you commit it.
  */
 #include "config.h"
 

@@ -16,7 +16,8 @@ static struct flow_rec flows[N_FLOWS];
 static struct output_end ends[N_FLOWS][2];
 static uint8_t sni[64];
 
-static void set(unsigned i, const char *src, unsigned sport, const char *dst, unsigned dport, uint8_t proto, const char *app)
+static void set(unsigned i, const char *src, unsigned sport, const char *dst, unsigned dport, uint8_t proto,
+		const char *app)
 {
 	struct flow_rec *f = &flows[i];
 
@@ -257,9 +258,10 @@ static void test_pins(void)
 /* Random text is parsed or refused, never more; and what is parsed can be evaluated. */
 static void test_noise(void)
 {
-	static const char *const words[] = {"tcp", "and", "or", "not", "(", ")", "host", "port", "80", "10.0.0.1", "src", "dst",
-					    "==", "!=", "app", "bytes", "10k", "net", "10/8", "vlan", "~", "'x", "state", "\xff",
-					    "portrange", "1-2", "proto", "ip6", "!", "&&", "group"};
+	static const char *const words[] = {"tcp",	 "and",	     "or",    "not",  "(",  ")",  "host",  "port",
+					    "80",	 "10.0.0.1", "src",   "dst",  "==", "!=", "app",   "bytes",
+					    "10k",	 "net",	     "10/8",  "vlan", "~",  "'x", "state", "\xff",
+					    "portrange", "1-2",	     "proto", "ip6",  "!",  "&&", "group"};
 	uint64_t seed = tap_seed();
 	unsigned long taken = 0;
 

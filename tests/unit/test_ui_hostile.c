@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Names come from outside: whoever may start a container, answer DNS or send a packet chooses them. A store full of names made
- * to break a terminal, JSON, CSV, HTML and graph languages is printed in every form, and nothing breaks.
+ * Names come from outside: whoever may start a container, answer DNS or send a packet chooses them. A store full of
+ * names made to break a terminal, JSON, CSV, HTML and graph languages is printed in every form, and nothing breaks.
  */
 #include "config.h"
 
@@ -94,7 +94,8 @@ static char *run(char **argv)
 	return buf_take(&b);
 }
 
-/* Nothing that a terminal would obey: no control character but newline and our own tab, no C1 as UTF-8, no byte that is not UTF-8. */
+/* Nothing that a terminal would obey: no control character but newline and our own tab, no C1 as UTF-8, no byte that is
+ * not UTF-8. */
 static bool harmless(const char *text)
 {
 	json_t *whole = json_string(text); /* checks UTF-8 */
@@ -102,7 +103,8 @@ static bool harmless(const char *text)
 
 	json_decref(whole);
 	for (const unsigned char *p = (const unsigned char *)text; ok && *p; p++)
-		ok = (*p >= 0x20 || *p == '\n' || *p == '\t') && *p != 0x7f && !(p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0);
+		ok = (*p >= 0x20 || *p == '\n' || *p == '\t') && *p != 0x7f &&
+		     !(p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0);
 	return ok;
 }
 
@@ -143,7 +145,8 @@ static void test_forms(void)
 	};
 
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		const char *const args[] = {"weir", forms[i].verb, "--state", top, "-o", forms[i].format, forms[i].more, NULL};
+		const char *const args[] = {"weir", forms[i].verb,   "--state",	    top,
+					    "-o",   forms[i].format, forms[i].more, NULL};
 		char *text = run((char **)(uintptr_t)args);
 		bool safe = harmless(text);
 
@@ -160,7 +163,8 @@ static void test_forms(void)
 		if (strcmp(forms[i].format, "mermaid") == 0)
 			CHECK(strstr(text, "\"]; evil") == NULL);
 		if (strcmp(forms[i].verb, "map") == 0 && strcmp(forms[i].format, "text") == 0)
-			CHECK_EQ(lines(text), 4); /* heading, one edge, blank, sum: no name has begun a line of its own */
+			/* heading, one edge, blank, sum: no name has begun a line of its own */
+			CHECK_EQ(lines(text), 4);
 		free(text);
 	}
 }

@@ -116,7 +116,8 @@ static int put_workloads(struct store_txn *t, uint64_t id[N_WORKLOADS])
 static unsigned owner(const char *addr, unsigned ms)
 {
 	for (unsigned i = 0; i < N_WORKLOADS; i++) {
-		bool has = strcmp(members[i].addr, addr) == 0 || (members[i].addr6 && strcmp(members[i].addr6, addr) == 0);
+		bool has =
+			strcmp(members[i].addr, addr) == 0 || (members[i].addr6 && strcmp(members[i].addr6, addr) == 0);
 
 		if (has && members[i].from_s * 1000 <= ms && (!members[i].to_s || ms < members[i].to_s * 1000))
 			return i;
@@ -179,8 +180,10 @@ static int put_flows(struct store_txn *t, const uint64_t *id)
 
 		fill_flow(&f, k, &attrs, id);
 		rc = store_flow_put(t, &f);
-		snprintf(key.client, sizeof(key.client), "%s", client < N_WORKLOADS ? members[client].group : GROUP_WORLD);
-		snprintf(key.server, sizeof(key.server), "%s", server < N_WORKLOADS ? members[server].group : GROUP_WORLD);
+		snprintf(key.client, sizeof(key.client), "%s",
+			 client < N_WORKLOADS ? members[client].group : GROUP_WORLD);
+		snprintf(key.server, sizeof(key.server), "%s",
+			 server < N_WORKLOADS ? members[server].group : GROUP_WORLD);
 		edge_agg_from_flow(&agg, &f, true);
 		if (client < N_WORKLOADS && server < N_WORKLOADS)
 			agg.n_peers = 0;

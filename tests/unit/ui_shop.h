@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A small made-up shop as a store, for the tests of ui-cli: a load balancer, two web servers, a database, a job that lived
- * nine seconds, an intruder, the host and the world; flows, edges, verdicts under a policy in force, coverage. All times
- * are on 2020-03-04 between 10:00 and 10:20 UTC, so that nothing depends on when the tests run.
+ * A small made-up shop as a store, for the tests of ui-cli: a load balancer, two web servers, a database, a job that
+ * lived nine seconds, an intruder, the host and the world; flows, edges, verdicts under a policy in force, coverage.
+ * All times are on 2020-03-04 between 10:00 and 10:20 UTC, so that nothing depends on when the tests run.
  */
 #ifndef WEIR_TESTS_UI_SHOP_H
 #define WEIR_TESTS_UI_SHOP_H
