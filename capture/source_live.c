@@ -148,22 +148,27 @@ static int activate(struct source *s, const struct source_live *live, char *erro
 	return 0;
 }
 
-/* It may change: a bridge that was given none takes that of one of its ports. */
-static void read_mac(struct source *s)
+/* A bridge that was given no address takes that of one of its ports, and so another when ports come and go. */
+bool source_mac_changed(struct source *s)
 {
 	struct ifreq r = {0};
 
-	if (s->link != LINK_ETHERNET)
-		return;
+	if (!s->live || s->link != LINK_ETHERNET)
+		return false;
 	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", s->name);
-	s->has_mac = ioctl(pcap_fileno(s->pcap), SIOCGIFHWADDR, &r) == 0 && r.ifr_hwaddr.sa_family == ARPHRD_ETHER;
-	if (s->has_mac)
-		memcpy(s->mac, r.ifr_hwaddr.sa_data, sizeof(s->mac));
+	if (ioctl(pcap_fileno(s->pcap), SIOCGIFHWADDR, &r) < 0 || r.ifr_hwaddr.sa_family != ARPHRD_ETHER ||
+	    memcmp(s->mac[0], r.ifr_hwaddr.sa_data, sizeof(s->mac[0])) == 0)
+		return false;
+	memcpy(s->mac[1], s->mac[0], sizeof(s->mac[1]));
+	memcpy(s->mac[0], r.ifr_hwaddr.sa_data, sizeof(s->mac[0]));
+	s->has_mac = true;
+	return true;
 }
 
 bool source_sent_by_itself(const struct source *s, const uint8_t *data, uint32_t caplen)
 {
-	return s->has_mac && caplen >= 12 && memcmp(data + 6, s->mac, sizeof(s->mac)) == 0;
+	return s->has_mac && caplen >= 12 && (memcmp(data + 6, s->mac[0], sizeof(s->mac[0])) == 0 ||
+					      memcmp(data + 6, s->mac[1], sizeof(s->mac[1])) == 0);
 }
 
 int source_open_live(struct source **out, const char *name, const struct source_live *live, char *error)
@@ -200,7 +205,7 @@ int source_open_live(struct source **out, const char *name, const struct source_
 		rc = -EIO;
 		goto out;
 	}
-	read_mac(s);
+	(void)source_mac_changed(s);
 	*out = s;
 	return 0;
 out:
@@ -235,5 +240,4 @@ void source_loss(struct source *s, uint64_t *received, uint64_t *dropped, uint64
 	*dropped = now.ps_drop - s->before.ps_drop;
 	*interface_dropped = now.ps_ifdrop - s->before.ps_ifdrop;
 	s->before = now;
-	read_mac(s);
 }

@@ -217,14 +217,16 @@ static void update(struct worker *w, struct flow *f, unsigned dir, const struct 
 {
 	const struct packet *p = &n->packet;
 	uint64_t time_ns = n->time_ns;
-	uint16_t here = (uint16_t)((1 + (w->current - w->ifaces)) | (n->own ? IFACE_OWN : 0));
+	uint16_t here = (uint16_t)(1 + (w->current - w->ifaces)), seen = f->iface[dir];
 
-	/* A packet that is routed from one bridge to another passes us twice, and so does one that the host sends back into the
-	 * bridge it came from (a published port of that bridge's own container); who saw that end first counts it. */
-	if (f->iface[dir] != here) {
-		if (f->iface[dir] && !w->set.offline)
+	/* A packet that is routed from one bridge to another passes us twice; who saw that end first counts it. */
+	if ((seen & ~IFACE_OWN) != here) {
+		if (seen && !w->set.offline)
 			return;
-		f->iface[dir] = here;
+		f->iface[dir] = (uint16_t)(here | (n->own ? IFACE_OWN : 0));
+	} else if (n->own && !(seen & IFACE_OWN)) {
+		/* The host sends it back into the bridge it came from: a published port of that bridge's own container. */
+		return;
 	}
 	if (f->flags & FLOW_CUT)
 		reopen(f, time_ns);

@@ -314,11 +314,27 @@ static void iface_end(struct worker *w, struct iface *i)
 	i->used = false;
 }
 
+/* Which of its packets the interface itself sent was misjudged for a moment: flows find out anew where they are seen first. */
+static void forget_views(struct worker *w, const struct iface *i)
+{
+	unsigned number = (unsigned)(1 + (i - w->ifaces));
+
+	for (uint32_t n = 0; n < w->table.high; n++) {
+		struct flow *f = flow_table_at(&w->table, n);
+
+		for (unsigned end = 0; f && end < 2; end++)
+			if ((f->iface[end] & ~IFACE_OWN) == number)
+				f->iface[end] = 0;
+	}
+}
+
 static int iface_drain(struct worker *w, struct iface *i, char *error)
 {
 	int n;
 
 	w->current = i;
+	if (source_mac_changed(i->source))
+		forget_views(w, i);
 	w->frames_stay = source_frames_stay(i->source);
 	n = source_read(i->source, LIVE_BATCH, on_frame, w, error);
 	packet_batch_flush(w);
