@@ -53,7 +53,8 @@ const char *addr_format(const struct addr *a, char buf[ADDR_STRLEN]);
 /* "10.0.0.0/8", "fd00::/64" or a bare address. 0, or -EINVAL (also for host bits set) with *out untouched. */
 int prefix_parse(struct prefix *out, const char *text);
 const char *prefix_format(const struct prefix *p, char buf[PREFIX_STRLEN]);
-/* An IPv6 range contains no IPv4 address, not even ::/0: IPv4-mapped form is how addresses are kept, not what they are. */
+/* An IPv6 range contains no IPv4 address, not even ::/0: IPv4-mapped form is how addresses are kept, not what
+ * they are. */
 bool prefix_contains(const struct prefix *p, const struct addr *a);
 
 #endif

@@ -80,7 +80,8 @@ const char *flow_confidence_name(unsigned v)
 
 const char *flow_unnamed_name(unsigned v)
 {
-	static const char *const names[] = {NULL, "never-announced", "gone-before-lookup", "lookup-failed", "notices-missed",
+	static const char *const names[] = {NULL, "never-announced", "gone-before-lookup", "lookup-failed",
+					    "notices-missed",
 					    "inventory-silent", "private-address"};
 
 	return NAME(names, v);
@@ -95,8 +96,8 @@ const char *flow_unnamed_text(unsigned v)
 		"a workload came at that time, and looking it up failed",
 		"notices of the kernel or of the runtime were lost at that time",
 		"the inventory had not got as far when the flow was stored",
-		"a private address in no network of a bridge that is watched: a machine elsewhere, or a workload of such a "
-		"bridge that nobody told of"};
+		"a private address in no network of a bridge that is watched: a machine elsewhere, or a workload of "
+		"such a bridge that nobody told of"};
 
 	return NAME(texts, v);
 }

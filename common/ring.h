@@ -24,7 +24,8 @@ int ring_new(struct ring **out, size_t bytes);
 /* The two descriptors, to pass to the other process; still the ring's. */
 int ring_memfd(const struct ring *r);
 int ring_eventfd(const struct ring *r);
-/* Attaches to a ring made elsewhere; takes over both descriptors also on failure. -EINVAL for a memfd that is no ring. */
+/* Attaches to a ring made elsewhere; takes over both descriptors also on failure. -EINVAL for a memfd that is
+ * no ring. */
 int ring_attach(struct ring **out, int memfd, int eventfd);
 void ring_free(struct ring *r);
 

@@ -82,7 +82,8 @@ static void say_links(const struct enforcer *e)
 	char text[ADDR_STRLEN];
 
 	if (!e->n_links) {
-		printf("  captures   nothing yet: there is no bridge with containers; it will be followed when it comes\n");
+		printf("  captures   nothing yet: there is no bridge with "
+		       "containers; it will be followed when it comes\n");
 		return;
 	}
 	for (size_t i = 0; i < e->n_links; i++) {

@@ -85,7 +85,8 @@ void engine_release(struct engine *e, uint64_t now_ns, bool everything);
  * errno: nothing of the batch was kept, and it is counted as lost. */
 int engine_commit(struct engine *e);
 size_t engine_pending(const struct engine *e); /* records since the last commit */
-/* The transaction being gathered, opened when needed; for what else belongs in it. NULL without a store or on failure. */
+/* The transaction being gathered, opened when needed; for what else belongs in it. NULL without a store or on
+ * failure. */
 struct store_txn *engine_txn(struct engine *e);
 /* Retention, between transactions. */
 int engine_retain(struct engine *e, uint64_t now_ns);

@@ -91,7 +91,8 @@ void engine_counters_recall(struct engine_role *r)
 		store_abort(t);
 	}
 	if (rc || buf_failed(&l.list)) { /* better begin anew than count twice */
-		log_warn("what the kernel counted while weir was away cannot be told: the last readings are not to be had");
+		log_warn("what the kernel counted while weir was away cannot be told: "
+			 "the last readings are not to be had");
 		read_ns = 0;
 		l.n = 0;
 		buf_clear(&l.list);

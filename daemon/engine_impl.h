@@ -75,7 +75,8 @@ uint8_t unnamed_why(const struct engine *e, const struct flow_rec *f, unsigned i
 
 /* engine_hold.c: flows that wait. */
 void hold_add(struct engine *e, const void *data, size_t len, uint64_t due_ns, uint64_t token);
-/* Whether conntrack may know more of the flow than capture; false too when that was asked at an earlier report of it. */
+/* Whether conntrack may know more of the flow than capture; false too when that was asked at an earlier report
+ * of it. */
 bool hold_wants_origin(struct engine *e, const struct flow_rec *f, const struct names_end end[2]);
 /* What was found out about an earlier report of the same record holds for this one. True when its ends may not be the
  * same any more. */

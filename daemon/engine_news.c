@@ -110,7 +110,8 @@ static void take_settled(struct engine_role *r, uint64_t daemon_started_ns, bool
 	if (again)
 		engine_recall(r->engine, daemon_started_ns);
 	for (size_t i = 0; kept_ns && kept_ns < until_ns && i < r->n_links; i++) {
-		struct coverage_rec c = {.start_ns = kept_ns, .end_ns = until_ns, .gap = 1, .iface = r->links[i].ifindex};
+		struct coverage_rec c = {.start_ns = kept_ns, .end_ns = until_ns, .gap = 1,
+					 .iface = r->links[i].ifindex};
 
 		memcpy(c.iface_name, r->links[i].name, sizeof(r->links[i].name));
 		engine_coverage(r->engine, &c);

@@ -172,8 +172,10 @@ static void rollback_to(struct engine_role *r, uint64_t client, uint64_t number)
 		store_abort(t);
 	}
 	if (!usable) {
-		control_refuse(r->control, client, rc ? "there is no generation %llu; `weir policy export` shows the one in force, 0 takes the table away"
-						      : "generation %llu was never confirmed to be good: apply its policy again",
+		control_refuse(r->control, client,
+			       rc ? "there is no generation %llu; `weir policy export` shows the one in force, 0 takes "
+				    "the table away"
+				  : "generation %llu was never confirmed to be good: apply its policy again",
 			       (unsigned long long)number);
 		return;
 	}

@@ -41,8 +41,9 @@ enum msg_type {
 	IPC_ROLES,     /* body_roles_encode */
 	IPC_COVERAGE,  /* coverage_encode */
 	IPC_VERDICT,   /* verdict_encode */
-	IPC_COUNTER,   /* u8 whether there is one (0: all told so far are void), bytes counter_encode, bytes verdict_encode of
-	                  what grew (may be empty) */
+	/* u8 whether there is one (0: all told so far are void), bytes counter_encode, bytes verdict_encode of what grew
+	 * (may be empty) */
+	IPC_COUNTER,
 	IPC_COUNTED,   /* u64 time: the counters have been read, and told */
 	IPC_EXPIRED,   /* u64 generation: nobody confirmed, the kernel opened */
 	IPC_KERNEL,    /* u64 generation of the table in the kernel, 0 none */

@@ -258,7 +258,8 @@ int names_network(struct names *n, uint32_t ifindex, const struct addr *addrs, s
 {
 	names_network_gone(n, ifindex);
 	for (size_t i = 0; i < count; i++) {
-		/* The bridge's own address tells the network; how long its prefix is matters little for a short wait. */
+		/* The bridge's own address tells the network; how long its prefix is matters little for a short
+		 * wait. */
 		struct prefix p = {addrs[i], addr_is_v4(&addrs[i]) ? 96 + 16 : 64};
 
 		if (n->n_networks == NETWORKS_MAX)

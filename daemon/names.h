@@ -52,7 +52,8 @@ int names_regroup(struct names *n, const char *(*group_of)(void *arg, const stru
 /* Forgets intervals that ended before before_ns. */
 void names_forget(struct names *n, uint64_t before_ns);
 
-/* Group numbers: the text of one (never NULL), the number of a text (made when new; NAMES_WORLD when memory is short). */
+/* Group numbers: the text of one (never NULL), the number of a text (made when new; NAMES_WORLD when memory is
+ * short). */
 const char *names_group(const struct names *n, uint32_t group);
 uint32_t names_group_number(struct names *n, const char *text);
 size_t names_groups(const struct names *n); /* groups with a live workload */

@@ -55,7 +55,8 @@ int sandbox_find_user(struct sandbox_user *out, const char *configured, char *er
 		pw = getpwnam(fallback[i]);
 	if (!pw) {
 		snprintf(error, SANDBOX_ERROR_STRLEN,
-			 "neither user \"weir\" nor \"nobody\" exists: create one (systemd-sysusers, or adduser --system weir)");
+			 "neither user \"weir\" nor \"nobody\" exists: create one (systemd-sysusers, or "
+			 "adduser --system weir)");
 		return -ENOENT;
 	}
 	user_from(out, pw);
@@ -131,7 +132,8 @@ int sandbox_parent(const struct sandbox_user *u, const gid_t *groups, size_t n_g
 		keep[n++] = use[n_use++] = CAP_NET_ADMIN;
 	if (broadcast)
 		keep[n++] = use[n_use++] = CAP_NET_BROADCAST;
-	if (*has_raw) /* usable until sandbox_parent_open: answering refused datagrams takes a packet socket (nft_open) */
+	/* Usable until sandbox_parent_open: answering refused datagrams takes a packet socket (nft_open). */
+	if (*has_raw)
 		keep[n++] = use[n_use++] = CAP_NET_RAW;
 	rc = set_caps(keep, n, use, n_use);
 	if (rc == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

@@ -41,7 +41,8 @@ void settings_fini(struct settings *s);
 /* Replaces a text setting by a copy; 0 or -ENOMEM. */
 int settings_set_text(char **member, const char *text);
 
-/* Reads a YAML file over what s has. 0, or -EINVAL and the like with *error: "FILE:LINE:COLUMN: what, and what to do". */
+/* Reads a YAML file over what s has. 0, or -EINVAL and the like with *error: "FILE:LINE:COLUMN: what, and what
+ * to do". */
 int config_read(struct settings *s, const char *path, char *error);
 /* The same from memory; path only names it. */
 int config_parse(struct settings *s, const char *path, const char *text, size_t len, char *error);

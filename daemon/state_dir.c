@@ -72,8 +72,8 @@ static int give_away(int fd, const char *path, uid_t uid, gid_t gid, char *error
 	if (st.st_uid != uid) {
 		if (st.st_uid != 0 || !is_ours(fd)) {
 			snprintf(error, STATE_DIR_ERROR_STRLEN,
-				 "%s is not weir's: it belongs to user %u and holds other files. Name a directory of weir's "
-				 "own with --state",
+				 "%s is not weir's: it belongs to user %u and holds other files. Name a directory of "
+				 "weir's own with --state",
 				 path, (unsigned)st.st_uid);
 			return -EACCES;
 		}
@@ -105,7 +105,9 @@ int state_dir_open(int *out, const char *path, uid_t uid, gid_t gid, char *error
 		if (rc == -EWOULDBLOCK) {
 			rc = -EBUSY;
 			snprintf(error, STATE_DIR_ERROR_STRLEN,
-				 "another weir runs with %s: stop it, or give this one a directory of its own with --state", path);
+				 "another weir runs with %s: stop it, or give this one a directory of its own with "
+				 "--state",
+				 path);
 		}
 	}
 	if (rc) {

@@ -17,7 +17,8 @@
  * changed by root, and only of a directory that is empty or holds a store. */
 int state_dir_open(int *out, const char *path, uid_t uid, gid_t gid, char *error);
 
-/* Groups that own the sockets of container runtimes: what the user needs besides its own to ask them. Returns how many. */
+/* Groups that own the sockets of container runtimes: what the user needs besides its own to ask them. Returns
+ * how many. */
 size_t state_dir_runtime_groups(const struct settings *s, gid_t *out, size_t max);
 
 #endif

@@ -183,7 +183,8 @@ static int build_miss(const struct list *l)
 	return nft_rule_finish(&b, 0, NFT_TAG_NONE, comment);
 }
 
-/* Who is a peer by its group goes to the part of the list that is about it, and comes back if that does not allow it. */
+/* Who is a peer by its group goes to the part of the list that is about it, and comes back if that does not
+ * allow it. */
 static int build_ways(const struct list *l)
 {
 	char map[NFT_NAME_LEN + 2];

@@ -52,7 +52,8 @@ struct nft_role {
 	bool listed; /* has an inbound and an outbound chain */
 	bool peer;   /* some list has a part about it */
 };
-/* A list that has a part about the group: an address of it leads there, by the list's maps (its name and "_4" or "_6"). */
+/* A list that has a part about the group: an address of it leads there, by the list's maps (its name and "_4"
+ * or "_6"). */
 struct nft_way {
 	char group[GROUP_STRLEN];
 	char list[NFT_NAME_LEN], part[NFT_NAME_LEN];

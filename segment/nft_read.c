@@ -41,6 +41,21 @@ static int request(struct nl_msg *m, uint16_t type, uint16_t table_attr, const c
 	return 0;
 }
 
+/* Everything of one kind in our table, or, with part_attr, of one chain or set of it. */
+static int dump(struct nl *s, uint16_t type, uint16_t table_attr, uint16_t part_attr, const char *part, nl_fn *fn,
+		void *arg)
+{
+	struct nl_msg m;
+	int rc = request(&m, type, table_attr, NFT_TABLE);
+
+	if (rc == 0 && part)
+		nl_put_str(&m, part_attr, part);
+	if (rc == 0)
+		rc = nl_dump(s, &m, fn, arg);
+	nl_msg_fini(&m);
+	return rc;
+}
+
 static int on_gen(void *arg, const struct nlmsghdr *h)
 {
 	const struct nlattr *tb[NFTA_GEN_MAX + 1];
@@ -99,13 +114,18 @@ struct rule_reader {
 	void *arg;
 };
 
-static int on_rule_expr(struct nftnl_expr *e, void *arg)
+/* What the counters among the expressions of a rule, or an element, add up to. */
+struct tally {
+	uint64_t packets, bytes;
+};
+
+static int on_expr(struct nftnl_expr *e, void *arg)
 {
-	struct nft_rule *r = arg;
+	struct tally *t = arg;
 
 	if (strcmp(nftnl_expr_get_str(e, NFTNL_EXPR_NAME), "counter") == 0) {
-		r->packets += nftnl_expr_get_u64(e, NFTNL_EXPR_CTR_PACKETS);
-		r->bytes += nftnl_expr_get_u64(e, NFTNL_EXPR_CTR_BYTES);
+		t->packets += nftnl_expr_get_u64(e, NFTNL_EXPR_CTR_PACKETS);
+		t->bytes += nftnl_expr_get_u64(e, NFTNL_EXPR_CTR_BYTES);
 	}
 	return 0;
 }
@@ -114,6 +134,7 @@ static int on_rule(void *arg, const struct nlmsghdr *h)
 {
 	struct rule_reader *reader = arg;
 	struct nftnl_rule *k = nftnl_rule_alloc();
+	struct tally tally = {0, 0};
 	struct nft_rule r = {0};
 	struct nft_note note;
 	const void *data;
@@ -133,7 +154,9 @@ static int on_rule(void *arg, const struct nlmsghdr *h)
 		r.stage = note.stage;
 		r.about = note.about;
 	}
-	nftnl_expr_foreach(k, on_rule_expr, &r);
+	nftnl_expr_foreach(k, on_expr, &tally);
+	r.packets = tally.packets;
+	r.bytes = tally.bytes;
 	rc = reader->fn(reader->arg, nftnl_rule_get_str(k, NFTNL_RULE_CHAIN), &r);
 out:
 	nftnl_rule_free(k);
@@ -143,15 +166,8 @@ out:
 int nft_read_rules(struct nl *s, const char *chain, nft_read_rule_fn *fn, void *arg)
 {
 	struct rule_reader reader = {fn, arg};
-	struct nl_msg m;
-	int rc = request(&m, NFT_MSG_GETRULE, NFTA_RULE_TABLE, NFT_TABLE);
 
-	if (rc == 0 && chain)
-		nl_put_str(&m, NFTA_RULE_CHAIN, chain);
-	if (rc == 0)
-		rc = nl_dump(s, &m, on_rule, &reader);
-	nl_msg_fini(&m);
-	return rc;
+	return dump(s, NFT_MSG_GETRULE, NFTA_RULE_TABLE, NFTA_RULE_CHAIN, chain, on_rule, &reader);
 }
 
 static int rule_into_model(void *arg, const char *chain, const struct nft_rule *r)
@@ -205,20 +221,10 @@ struct elem_reader {
 	int rc;
 };
 
-static int on_elem_expr(struct nftnl_expr *x, void *arg)
-{
-	struct nft_read_elem *e = arg;
-
-	if (strcmp(nftnl_expr_get_str(x, NFTNL_EXPR_NAME), "counter") == 0) {
-		e->packets = nftnl_expr_get_u64(x, NFTNL_EXPR_CTR_PACKETS);
-		e->bytes = nftnl_expr_get_u64(x, NFTNL_EXPR_CTR_BYTES);
-	}
-	return 0;
-}
-
 static int on_elem(struct nftnl_set_elem *k, void *arg)
 {
 	struct elem_reader *reader = arg;
+	struct tally tally = {0, 0};
 	struct nft_read_elem e = {0};
 
 	e.key = nftnl_set_elem_get(k, NFTNL_SET_ELEM_KEY, &e.key_len);
@@ -230,7 +236,9 @@ static int on_elem(struct nftnl_set_elem *k, void *arg)
 		e.timeout_ms = nftnl_set_elem_get_u64(k, NFTNL_SET_ELEM_TIMEOUT);
 	if (nftnl_set_elem_is_set(k, NFTNL_SET_ELEM_EXPIRATION))
 		e.expires_ms = nftnl_set_elem_get_u64(k, NFTNL_SET_ELEM_EXPIRATION);
-	nftnl_set_elem_expr_foreach(k, on_elem_expr, &e);
+	nftnl_set_elem_expr_foreach(k, on_expr, &tally);
+	e.packets = tally.packets;
+	e.bytes = tally.bytes;
 	reader->rc = e.key ? reader->fn(reader->arg, &e) : 0;
 	return reader->rc < 0 ? -1 : 0;
 }
@@ -252,15 +260,8 @@ static int on_elems(void *arg, const struct nlmsghdr *h)
 int nft_read_elems(struct nl *s, const char *set, nft_read_elem_fn *fn, void *arg)
 {
 	struct elem_reader reader = {fn, arg, 0};
-	struct nl_msg m;
-	int rc = request(&m, NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
 
-	if (rc == 0) {
-		nl_put_str(&m, NFTA_SET_ELEM_LIST_SET, set);
-		rc = nl_dump(s, &m, on_elems, &reader);
-	}
-	nl_msg_fini(&m);
-	return rc;
+	return dump(s, NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET, set, on_elems, &reader);
 }
 
 static int elem_into_set(void *arg, const struct nft_read_elem *e)
@@ -270,17 +271,6 @@ static int elem_into_set(void *arg, const struct nft_read_elem *e)
 
 	return nft_set_elem(arg, e->key, e->key_len, e->target, noted ? note.group : NULL,
 			    e->expires_ms ? e->expires_ms : e->timeout_ms);
-}
-
-static int dump(struct nl *s, uint16_t type, uint16_t table_attr, nl_fn *fn, void *arg)
-{
-	struct nl_msg m;
-	int rc = request(&m, type, table_attr, NFT_TABLE);
-
-	if (rc == 0)
-		rc = nl_dump(s, &m, fn, arg);
-	nl_msg_fini(&m);
-	return rc;
 }
 
 static int on_table(void *arg, const struct nlmsghdr *h)
@@ -301,9 +291,9 @@ int nft_read(struct nft_model *m, struct nl *s)
 	if (rc == -ENOENT)
 		return 0;
 	if (rc == 0)
-		rc = dump(s, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, on_chain, m);
+		rc = dump(s, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, 0, NULL, on_chain, m);
 	if (rc == 0)
-		rc = dump(s, NFT_MSG_GETSET, NFTA_SET_TABLE, on_set, m);
+		rc = dump(s, NFT_MSG_GETSET, NFTA_SET_TABLE, 0, NULL, on_set, m);
 	nft_model_sort(m);
 	if (rc == 0)
 		rc = nft_read_rules(s, NULL, rule_into_model, m);

@@ -30,7 +30,8 @@ struct item {
 };
 /* Of a record: start, id, its number in the batch (later wins), offset << 32 | length of its bytes, end. */
 enum { REC_START, REC_ID, REC_SEQ, REC_BYTES, REC_END };
-/* Of an index entry: slot << 8 | kind, key bytes (2 words), start, first bits of the id << 32 | number of its record. */
+/* Of an index entry: slot << 8 | kind, key bytes (2 words), start, first bits of the id << 32 | number of its
+ * record. */
 enum { IDX_KIND, IDX_KEY, IDX_KEY2, IDX_START, IDX_ID };
 
 struct batch {

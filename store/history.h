@@ -11,7 +11,8 @@
 #include "common/verdict.h"
 #include "store/db.h"
 
-/* Merges into the record of the same src, dst, service, list, generation and away in the same ten minutes: counts add. */
+/* Merges into the record of the same src, dst, service, list, generation and away in the same ten minutes:
+ * counts add. */
 int store_verdict_add(struct store_txn *t, const struct verdict_rec *v);
 typedef int store_verdict_fn(void *arg, const struct verdict_rec *v);
 int store_verdict_walk(struct store_txn *t, uint64_t since_ns, uint64_t until_ns, store_verdict_fn *fn, void *arg);

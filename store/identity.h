@@ -27,7 +27,8 @@ struct addr_interval {
 	uint64_t from_ns, to_ns; /* to_ns 0: still open */
 };
 /* Opens an interval; one of another workload still open for that address is closed at from_ns. Idempotent; one
- * of the same workload from the same moment on that was closed is open again, unless somebody had the address after it. */
+ * of the same workload from the same moment on that was closed is open again, unless somebody had the address after
+ * it. */
 int store_addr_bind(struct store_txn *t, const struct addr *a, uint64_t workload, uint64_t from_ns);
 /* Closes the open interval of that workload and address, if there is one. */
 int store_addr_unbind(struct store_txn *t, const struct addr *a, uint64_t workload, uint64_t to_ns);

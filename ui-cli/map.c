@@ -248,7 +248,8 @@ int verb_map(int argc, char **argv)
 	const struct option_spec options[] = {
 		OPTION_STATE(&dir), OPTION_SINCE(&q.since_ns), OPTION_UNTIL(&q.until_ns),
 		{OPTION_KIND_CHOICE, 0, "by", "WHAT", "what stands at the ends", &unit, by},
-		{OPTION_KIND_FLAG, 0, "icmp-errors", NULL, "ICMP errors as edges of their own, too", &icmp_errors, NULL},
+		{OPTION_KIND_FLAG, 0, "icmp-errors", NULL, "ICMP errors as edges of their own, too", &icmp_errors,
+		 NULL},
 		OPTION_OUTPUT(&format, formats), OPTION_END};
 	const struct command c = {
 		.verb = "map", .usage = "[FILTER] [options]", .max_operands = -1, .options = options,

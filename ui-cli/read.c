@@ -182,14 +182,19 @@ int verb_read(int argc, char **argv)
 	const struct command c = {
 		.verb = "read",
 		.usage = "FILE... [--state DIR] [--inventory FILE] [-o json]",
-		.about = "Reads capture files (pcap, pcapng; - is standard input) through the same decoding, flow table,\n"
-			 "classification and store as live traffic, with the packets' own time as the clock. Without --state the\n"
-			 "result is summed up and forgotten; with it, map, flows, who, learn and the others answer from it. -o json\n"
-			 "prints one flow a line. A file that cannot be read to its end is told of (exit 1); what came before counts.\n",
+		.about = "Reads capture files (pcap, pcapng; - is standard input) through the "
+			 "same decoding, flow table,\n"
+			 "classification and store as live traffic, with the packets' own time "
+			 "as the clock. Without --state the\n"
+			 "result is summed up and forgotten; with it, map, flows, who, learn "
+			 "and the others answer from it. -o json\n"
+			 "prints one flow a line. A file that cannot be read to its end is told "
+			 "of (exit 1); what came before counts.\n",
 		.options = options,
 		.examples = "  weir read web.pcap\n"
 			    "  docker inspect $(docker ps -q) > names.json\n"
-			    "  weir read web.pcap --inventory names.json --state /tmp/web && weir map --state /tmp/web\n"
+			    "  weir read web.pcap --inventory names.json --state /tmp/web && weir "
+			    "map --state /tmp/web\n"
 			    "  tcpdump -w - -i eth0 | weir read - -o json\n",
 		.min_operands = 1,
 		.max_operands = -1,

@@ -206,7 +206,8 @@ static void print_counts(const struct coverage_rec *sum, const struct engine_sta
 		printf("  no flow   %llu frames without IP, %llu cut or malformed\n", (unsigned long long)sum->not_ip,
 		       (unsigned long long)sum->malformed);
 	if (sum->evicted || sum->folded)
-		printf("  pressure  %llu flows written early, %llu unanswered attempts folded: the flow table was full (--table-size)\n",
+		printf("  pressure  %llu flows written early, %llu unanswered "
+		       "attempts folded: the flow table was full (--table-size)\n",
 		       (unsigned long long)sum->evicted, (unsigned long long)sum->folded);
 	if (stats->lost)
 		printf("  lost      %llu records or packets: this answer is not complete\n",

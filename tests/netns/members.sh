@@ -44,7 +44,7 @@ exec 9>"$LAB_DIR/nft"
 echo 'delete table inet weir; add table inet weir { flags owner; }' >&9
 owned() { lab_in nft list table inet weir 2>/dev/null | grep -q owner; }
 lab_check "somebody takes the table" lab_poll 10 owned
-add c 4 br0
+lab_workload c br0 10.80.0.4/24
 refused() { grep -q 'c could not be put into group .*; it is tried again' "$log"; }
 lab_check "c cannot be put into its group" lab_poll 10 refused
 exec 9>&-
