@@ -29,7 +29,7 @@
 #define WAITING 32u /* a power of two */
 
 struct attempts_rec {
-	struct flow_attempts a;
+	_Alignas(64) struct flow_attempts a;
 	uint64_t interval;
 	bool wide; /* more sources than exemplars: the registers count */
 };
@@ -40,6 +40,7 @@ struct attempts_set {
 };
 
 _Static_assert(sizeof(struct attempts_set) == 64, "a set is named by one cache line");
+_Static_assert(sizeof(struct attempts_rec) == 3 * 64, "what fetch_half_way asks for is all of a record");
 
 /* One attempt on its way. */
 struct waiting {

@@ -57,7 +57,7 @@ static bool reserve(struct buf *b, size_t need)
 	return true;
 }
 
-void buf_add(struct buf *b, const void *data, size_t len)
+void buf_add_grow(struct buf *b, const void *data, size_t len)
 {
 	if (!reserve(b, len))
 		return;

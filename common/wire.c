@@ -3,6 +3,7 @@
 #include "config.h"
 #include "common/wire.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -11,28 +12,22 @@ void wire_put_u8(struct buf *b, uint8_t v)
 	buf_add(b, &v, 1);
 }
 
-static void put_be(struct buf *b, uint64_t v, unsigned bytes)
-{
-	uint8_t out[8];
-
-	for (unsigned i = 0; i < bytes; i++)
-		out[i] = (uint8_t)(v >> (8 * (bytes - 1 - i)));
-	buf_add(b, out, bytes);
-}
-
 void wire_put_u16(struct buf *b, uint16_t v)
 {
-	put_be(b, v, 2);
+	v = htobe16(v);
+	buf_add(b, &v, sizeof(v));
 }
 
 void wire_put_u32(struct buf *b, uint32_t v)
 {
-	put_be(b, v, 4);
+	v = htobe32(v);
+	buf_add(b, &v, sizeof(v));
 }
 
 void wire_put_u64(struct buf *b, uint64_t v)
 {
-	put_be(b, v, 8);
+	v = htobe64(v);
+	buf_add(b, &v, sizeof(v));
 }
 
 void wire_put_var(struct buf *b, uint64_t v)
@@ -110,34 +105,41 @@ static const uint8_t *take(struct wire_reader *r, size_t len)
 	return p;
 }
 
-static uint64_t get_be(struct wire_reader *r, unsigned bytes)
-{
-	const uint8_t *p = take(r, bytes);
-	uint64_t v = 0;
-
-	for (unsigned i = 0; p && i < bytes; i++)
-		v = v << 8 | p[i];
-	return v;
-}
-
 uint8_t wire_get_u8(struct wire_reader *r)
 {
-	return (uint8_t)get_be(r, 1);
+	const uint8_t *p = take(r, 1);
+
+	return p ? *p : 0;
 }
 
 uint16_t wire_get_u16(struct wire_reader *r)
 {
-	return (uint16_t)get_be(r, 2);
+	const uint8_t *p = take(r, 2);
+	uint16_t v = 0;
+
+	if (p)
+		memcpy(&v, p, sizeof(v));
+	return be16toh(v);
 }
 
 uint32_t wire_get_u32(struct wire_reader *r)
 {
-	return (uint32_t)get_be(r, 4);
+	const uint8_t *p = take(r, 4);
+	uint32_t v = 0;
+
+	if (p)
+		memcpy(&v, p, sizeof(v));
+	return be32toh(v);
 }
 
 uint64_t wire_get_u64(struct wire_reader *r)
 {
-	return get_be(r, 8);
+	const uint8_t *p = take(r, 8);
+	uint64_t v = 0;
+
+	if (p)
+		memcpy(&v, p, sizeof(v));
+	return be64toh(v);
 }
 
 uint64_t wire_get_var(struct wire_reader *r)

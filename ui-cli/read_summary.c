@@ -77,7 +77,7 @@ void read_summary_free(struct read_summary *s)
 static struct row *row_for(struct read_summary *s, const struct key *k)
 {
 	uint64_t h = hash_bytes(&s->secret, k, sizeof(*k));
-	uint32_t tag = (uint32_t)(h >> 32) | 1;
+	uint16_t tag = (uint16_t)(h >> 32) | 1;
 	size_t i = h & (SLOTS - 1);
 
 	for (; s->tags[i]; i = (i + 1) & (SLOTS - 1))
