@@ -2,7 +2,8 @@
 /*
  * A list of links waits for the kernel's global lock, for a second and more while many namespaces come and go, and then
  * everybody else's news would wait behind it: the names of new workloads and their membership in the kernel's sets.
- * So a thread asks, with a socket of its own. Questions and answers are two lists under one lock; an eventfd tells of answers.
+ * So a thread asks, with a socket of its own. Questions and answers are two lists under one lock; an eventfd tells of
+ * answers.
  */
 #include "config.h"
 #include "inventory/netns_lister.h"
