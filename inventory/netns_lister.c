@@ -27,7 +27,7 @@ struct netns_lister {
 	pthread_cond_t asked;
 	pthread_t thread;
 	bool running, stop;
-	struct job *questions, *answers; /* questions: the first asked is the first answered */
+	struct job *questions, *answers; /* of both the first is taken first: the last list told is the newest */
 	struct nl *socket; /* the thread's */
 	int event;
 };
@@ -50,15 +50,17 @@ static void *work(void *arg)
 {
 	static const uint64_t one = 1;
 	struct netns_lister *l = arg;
-	struct job *j;
+	struct job **at, *j;
 
 	while ((j = next_question(l))) {
 		bool known = inside_list_links(&j->inside, l->socket, j->nsid);
 
+		j->next = NULL;
 		pthread_mutex_lock(&l->lock);
 		if (known) {
-			j->next = l->answers;
-			l->answers = j;
+			for (at = &l->answers; *at;)
+				at = &(*at)->next;
+			*at = j;
 		}
 		pthread_mutex_unlock(&l->lock);
 		if (known)
