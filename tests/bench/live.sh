@@ -63,7 +63,7 @@ watch_softflowd() {
 	lab_spawn "$LAB_DIR/watcher.log" softflowd -d -i br0 -n 127.0.0.1:9 -p "$LAB_DIR/pid" -c "$LAB_DIR/ctl"
 	lab_poll 10 test -e "$LAB_DIR/pid" || sleep 1
 }
-lost_tcpdump() { sed -n 's/ packets* dropped by kernel//p' "$LAB_DIR/watcher.log"; }
+lost_tcpdump() { sed -n 's/ packets* dropped by kernel//p' "$LAB_DIR/watcher.log" | tail -n 1; }
 lost_softflowd() { echo -; }
 
 case_of() { # watcher, load: prints CPU seconds, packets, lost
