@@ -14,7 +14,8 @@
 struct attempts;
 typedef void (*attempts_emit_fn)(void *arg, const struct flow_attempts *a);
 
-/* size: records at a time (a place costs 168 bytes once used, and 128 more when it has to estimate sources). emit gets every record when it is done with. */
+/* size: records at a time (a place costs 168 bytes once used, and 128 more when it has to estimate sources). emit gets
+ * every record when it is done with. */
 int attempts_new(struct attempts **out, uint32_t size, attempts_emit_fn emit, void *arg);
 void attempts_free(struct attempts *a); /* hands out nothing: attempts_flush first */
 /* Folds one conversation: its first and last packet, bytes, and who tried. */

@@ -49,8 +49,8 @@ struct classify {
 /*
  * Of every packet, nDPI asks twice for each of its 200 dissectors whether two sets of protocols meet, 32 bits and a
  * branch at a time: a seventh of all instructions of reading a capture. The question goes through the dynamic linker,
- * which takes the program's answer before the library's. (Words of 64 bits, since the arguments were stored as such: wider
- * ones would wait for the store.)
+ * which takes the program's answer before the library's. (Words of 64 bits, since the arguments were stored as such:
+ * wider ones would wait for the store.)
  */
 int NDPI_BITMASK_COMPARE(NDPI_PROTOCOL_BITMASK a, NDPI_PROTOCOL_BITMASK b)
 {

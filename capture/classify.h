@@ -26,14 +26,14 @@ void classify_flow_free(struct classify *c, struct classify_flow *f);
 /* Says that the flow's SYN was seen (before its first payload, and so before there was a state). */
 void classify_flow_syn(struct classify_flow *f);
 
-/* nDPI compares texts at the end of a packet with longer ones: so many bytes behind it must be there to be read, whatever
- * they say. */
+/* nDPI compares texts at the end of a packet with longer ones: so many bytes behind it must be there to be read,
+ * whatever they say. */
 #define CLASSIFY_SLACK 64
 
-/* One packet of the flow: ip points at the IP header (version 4 or 6), len bytes captured from there, CLASSIFY_SLACK more
- * to be read; from_client: sent by the end that is end 0 of the record; time_ms: packet time. True when more packets can no longer change the
- * verdict. Give it every packet from the first payload on until then: those without payload cost next to nothing, but
- * count towards the number after which nDPI's own reader gives up. */
+/* One packet of the flow: ip points at the IP header (version 4 or 6), len bytes captured from there, CLASSIFY_SLACK
+ * more to be read; from_client: sent by the end that is end 0 of the record; time_ms: packet time. True when more
+ * packets can no longer change the verdict. Give it every packet from the first payload on until then: those without
+ * payload cost next to nothing, but count towards the number after which nDPI's own reader gives up. */
 bool classify_packet(struct classify *c, struct classify_flow *f, const uint8_t *ip, size_t len, bool from_client,
 		     uint64_t time_ms);
 

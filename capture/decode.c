@@ -91,9 +91,9 @@ static uint8_t sctp_flags(uint8_t chunk)
 }
 
 /*
- * No whole transport header: a first fragment of a few bytes (RFC 1858), a capture snapped behind the ports, or a packet
- * that ends where its header should begin. It went from one host to another and must not go unseen: its ports are
- * taken where they are, and are 0 where the packet itself has none. Only ports that were not captured are missed.
+ * No whole transport header: a first fragment of a few bytes (RFC 1858), a capture snapped behind the ports, or a
+ * packet that ends where its header should begin. It went from one host to another and must not go unseen: its ports
+ * are taken where they are, and are 0 where the packet itself has none. Only ports that were not captured are missed.
  */
 static enum decode_result headless(struct packet *p, size_t cap, size_t len)
 {

@@ -127,8 +127,8 @@ static bool acquire(struct worker *w, struct flow *f)
 	return true;
 }
 
-/* A packet too large to be copied before is looked at where it lies, which may be at the very end of a ring: nDPI gets it
- * with room behind it. NULL without memory. */
+/* A packet too large to be copied before is looked at where it lies, which may be at the very end of a ring: nDPI gets
+ * it with room behind it. NULL without memory. */
 static const uint8_t *with_slack(struct worker *w, const struct packet *p, size_t *len)
 {
 	*len = p->ip_len;

@@ -47,12 +47,12 @@ int source_read(struct source *s, int max, source_packet_fn fn, void *arg, char 
 
 /* Whether the interface itself sent this frame, as opposed to a port of the bridge, or the other end of the veth. */
 bool source_sent_by_itself(const struct source *s, const uint8_t *data, uint32_t caplen);
-/* To be called before each source_read of a live source. True: the interface has another MAC address than it had. What was
- * sent since then may have been taken for somebody else's; from now on both addresses are its own. */
+/* To be called before each source_read of a live source. True: the interface has another MAC address than it had. What
+ * was sent since then may have been taken for somebody else's; from now on both addresses are its own. */
 bool source_mac_changed(struct source *s);
 
-/* Whether the frames handed out by one source_read stay where they are until the next, with SOURCE_SLACK bytes behind each
- * that can be read, whatever they say. */
+/* Whether the frames handed out by one source_read stay where they are until the next, with SOURCE_SLACK bytes behind
+ * each that can be read, whatever they say. */
 #define SOURCE_SLACK 64
 bool source_frames_stay(const struct source *s);
 

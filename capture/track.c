@@ -213,7 +213,8 @@ static void reopen(struct flow *f, uint64_t time_ns)
 	f->flags &= (uint8_t)~(FLOW_CUT | FLOW_REPORTED);
 }
 
-static void update(struct worker *w, struct flow *f, unsigned dir, const struct pending *n, const struct frag_early *early)
+static void update(struct worker *w, struct flow *f, unsigned dir, const struct pending *n,
+		   const struct frag_early *early)
 {
 	const struct packet *p = &n->packet;
 	uint64_t time_ns = n->time_ns;

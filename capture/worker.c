@@ -314,7 +314,8 @@ static void iface_end(struct worker *w, struct iface *i)
 	i->used = false;
 }
 
-/* Which of its packets the interface itself sent was misjudged for a moment: flows find out anew where they are seen first. */
+/* Which of its packets the interface itself sent was misjudged for a moment: flows find out anew where they are seen
+ * first. */
 static void forget_views(struct worker *w, const struct iface *i)
 {
 	unsigned number = (unsigned)(1 + (i - w->ifaces));

@@ -213,7 +213,8 @@ static bool same_end(const struct addr *a, uint16_t a_port, const struct addr *b
 	return a_port == b_port && addr_equal(a, b);
 }
 
-static void answer(const struct ct_conn *conn, const struct addr *first, uint16_t first_port, struct conntrack_origin *out)
+static void answer(const struct ct_conn *conn, const struct addr *first, uint16_t first_port,
+		   struct conntrack_origin *out)
 {
 	const struct ct_tuple *o = &conn->orig, *r = &conn->reply;
 
@@ -222,7 +223,8 @@ static void answer(const struct ct_conn *conn, const struct addr *first, uint16_
 	out->server = r->src;
 	out->server_port = r->sport;
 	/* On the client's side of a translation it is the original source, on the server's the reply's destination. */
-	out->client_is_first = same_end(first, first_port, &o->src, o->sport) || same_end(first, first_port, &r->dst, r->dport);
+	out->client_is_first =
+		same_end(first, first_port, &o->src, o->sport) || same_end(first, first_port, &r->dst, r->dport);
 	out->orig_addr = addr_any;
 	out->orig_port = 0;
 	if (!addr_equal(&o->dst, &r->src) || o->dport != r->sport) {

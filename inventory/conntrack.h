@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the kernel's connection tracking knows of a conversation that capture has seen: which end began it, and where its
- * first packet was addressed before the kernel sent it elsewhere (DNAT: a published port, a service address). For TCP, UDP,
- * SCTP, DCCP and ICMP echo over IPv4 and IPv6, in the network namespace of the caller. Needs CAP_NET_ADMIN.
+ * What the kernel's connection tracking knows of a conversation that capture has seen: which end began it, and where
+ * its first packet was addressed before the kernel sent it elsewhere (DNAT: a published port, a service address). For
+ * TCP, UDP, SCTP, DCCP and ICMP echo over IPv4 and IPv6, in the network namespace of the caller. Needs CAP_NET_ADMIN.
  */
 #ifndef WEIR_INVENTORY_CONNTRACK_H
 #define WEIR_INVENTORY_CONNTRACK_H
@@ -32,16 +32,16 @@ struct conntrack_stats {
 };
 
 struct conntrack;
-/* max: translated connections to remember, 0 for the default. Reads the kernel's table once, then follows it. 0, or negative
- * errno (-EPERM; -EOPNOTSUPP or the like where the kernel has no connection tracking). */
+/* max: translated connections to remember, 0 for the default. Reads the kernel's table once, then follows it. 0, or
+ * negative errno (-EPERM; -EOPNOTSUPP or the like where the kernel has no connection tracking). */
 int conntrack_open(struct conntrack **out, size_t max);
 void conntrack_close(struct conntrack *c);
 int conntrack_fd(const struct conntrack *c);    /* readable: call dispatch */
 int conntrack_dispatch(struct conntrack *c);    /* never blocks. 0 or negative errno */
 /*
  * By the ends as they were on the wire, in either order. ICMP echo: the identifier as port[0], port[1] is ignored. Also
- * for connections that ended within the last minute if they were translated. 0, or -ENOENT: not known. Asks the kernel (some
- * microseconds) for what was not translated.
+ * for connections that ended within the last minute if they were translated. 0, or -ENOENT: not known. Asks the kernel
+ * (some microseconds) for what was not translated.
  */
 int conntrack_lookup(struct conntrack *c, uint8_t proto, const struct addr addr[2], const uint16_t port[2],
 		     struct conntrack_origin *out);

@@ -7,8 +7,8 @@
 #include "inventory/table.h"
 
 struct docker;
-/* expected: somebody asked for this very socket, so that its absence is worth a notice. The socket may come later and may
- * come and go. 0 or negative errno. */
+/* expected: somebody asked for this very socket, so that its absence is worth a notice. The socket may come later and
+ * may come and go. 0 or negative errno. */
 int docker_new(struct docker **out, const char *socket_path, bool expected, struct table *table);
 void docker_free(struct docker *d);
 int docker_fd(const struct docker *d); /* readable: call docker_dispatch */

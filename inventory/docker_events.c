@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The runtime's events, each applied to the life of its container. See docker_lives.c for how a life is pieced together. */
+/* The runtime's events, each applied to the life of its container. See docker_lives.c for how a life is pieced
+ * together. */
 #include "config.h"
 #include "inventory/docker_lives.h"
 

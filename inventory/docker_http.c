@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The runtime may be slow, silent, gone or malicious, and the process that asks it also keeps the kernel's rules up to
- * date, so no request may ever wait. curl's multi interface does the transfers, driven by an epoll descriptor of our own
- * that nests in the caller's. Replies are collected whole, with a bound; callbacks run after curl has returned,
+ * date, so no request may ever wait. curl's multi interface does the transfers, driven by an epoll descriptor of our
+ * own that nests in the caller's. Replies are collected whole, with a bound; callbacks run after curl has returned,
  * since inside of curl's own callbacks no new request may be started.
  */
 #include "config.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The lives of one runtime's containers, pieced together from events, lists and inspections. Private to inventory/docker*.c. */
+/* The lives of one runtime's containers, pieced together from events, lists and inspections. Private to
+ * inventory/docker*.c. */
 #ifndef WEIR_INVENTORY_DOCKER_LIVES_H
 #define WEIR_INVENTORY_DOCKER_LIVES_H
 #include <stdbool.h>
@@ -22,7 +23,8 @@ uint64_t lives_event(struct lives *l, const char *text, size_t len);
 void lives_list_begin(struct lives *l);
 /* The list's reply. Containers on it, or -EINVAL. */
 int lives_list(struct lives *l, const char *text, size_t len);
-/* A life known from an earlier run, told as going on until the runtime or lives_recalled_drop says otherwise. 0 or -ENOMEM. */
+/* A life known from an earlier run, told as going on until the runtime or lives_recalled_drop says otherwise. 0 or
+ * -ENOMEM. */
 int lives_recall(struct lives *l, const struct workload *w);
 /* Those recalled and not yet confirmed by the runtime end now if gone says so of them. */
 void lives_recalled_drop(struct lives *l, bool (*gone)(void *arg, const struct workload *w), void *arg);

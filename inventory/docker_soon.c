@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Who is about to run. A container's first instruction may be a connection, and whoever confines it must know it by then; but
- * Docker answers an inspect only when the start is done, which is too late. Half a second earlier it tells that the
- * container was connected to a network. Its address is then to be had from the network, and its name, image and labels from the
- * list of containers, which is made from a snapshot and waits for no start: both within some milliseconds. What is told here is
- * no life yet; it is taken back when the start fails.
+ * Who is about to run. A container's first instruction may be a connection, and whoever confines it must know it by
+ * then; but Docker answers an inspect only when the start is done, which is too late. Half a second earlier it tells
+ * that the container was connected to a network. Its address is then to be had from the network, and its name, image
+ * and labels from the list of containers, which is made from a snapshot and waits for no start: both within some
+ * milliseconds. What is told here is no life yet; it is taken back when the start fails.
  */
 #include "config.h"
 #include "inventory/docker_lives_impl.h"

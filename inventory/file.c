@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Names for captures taken elsewhere: --inventory FILE is either what `docker inspect` printed on that host, or a list
- * written by hand, one "ADDRESS NAME [GROUP]" a line. The list is read whole before anything is told, so that a workload
- * with several lines comes as one, and a mistake in line 900 is not found with 899 lines already used.
+ * written by hand, one "ADDRESS NAME [GROUP]" a line. The list is read whole before anything is told, so that a
+ * workload with several lines comes as one, and a mistake in line 900 is not found with 899 lines already used.
  */
 #include "config.h"
 #include "inventory/inventory.h"

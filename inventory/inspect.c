@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The runtime's JSON to workloads. A reply is as hostile as a packet: labels and names are whatever somebody passed to
- * `docker run`, and the socket may not be Docker's at all. So nothing is assumed about shape: each field is asked for with
- * its type, a wrong one counts as missing, text is cut and cleaned on the way in, and the parser has bounds on size
- * and depth.
+ * `docker run`, and the socket may not be Docker's at all. So nothing is assumed about shape: each field is asked for
+ * with its type, a wrong one counts as missing, text is cut and cleaned on the way in, and the parser has bounds on
+ * size and depth.
  */
 #include "config.h"
 #include "inventory/inspect.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the runtime says about one container (or image), checked field by field. Any field may be missing or of the wrong
- * type: then it is empty. Only a container without a plausible id is refused. */
+/* What the runtime says about one container (or image), checked field by field. Any field may be missing or of the
+ * wrong type: then it is empty. Only a container without a plausible id is refused. */
 #ifndef WEIR_INVENTORY_INSPECT_H
 #define WEIR_INVENTORY_INSPECT_H
 #include <stdbool.h>
@@ -22,10 +22,11 @@ struct inspected {
 struct json_t *inspect_load(const char *text, size_t len, char *error);
 /* One object of `docker inspect`. 0 or -EINVAL. */
 int inspect_container(struct inspected *out, const struct json_t *o, const char *runtime);
-/* The digest that the image was pulled by, out of `docker image inspect`, for the repository that image names; the image
- * id where it was built here. */
+/* The digest that the image was pulled by, out of `docker image inspect`, for the repository that image names; the
+ * image id where it was built here. */
 void inspect_image_digest(const struct json_t *o, const char *image, char out[80]);
-/* One object of the container list: name, image and labels, which it tells also of a container that is being started. */
+/* One object of the container list: name, image and labels, which it tells also of a container that is being
+ * started. */
 void inspect_listed(struct workload *w, const struct json_t *o);
 /* The addresses of one container out of `docker network inspect`; adds what w has not. */
 void inspect_network(const struct json_t *o, const char *container_id, struct workload *w);

@@ -80,11 +80,11 @@ bool inventory_settled(const struct inventory *inv);
 
 /*
  * What an earlier run knew: w was alive when weir was last there. To be told of all such workloads before
- * inventory_recall_apply, which is called once, when inventory_settled: those whose runtime cannot be reached, and whose
- * address some namespace still has that one of the host's links leads into, are told by workload_up as they were; they end
- * when that address is seen no more, or when the runtime is back and says so. All others are forgotten. Those without an
- * address, and those on networks that no link of the host leads to (macvlan, ipvlan), cannot be seen and are not kept.
- * 0 or -ENOMEM.
+ * inventory_recall_apply, which is called once, when inventory_settled: those whose runtime cannot be reached, and
+ * whose address some namespace still has that one of the host's links leads into, are told by workload_up as they were;
+ * they end when that address is seen no more, or when the runtime is back and says so. All others are forgotten. Those
+ * without an address, and those on networks that no link of the host leads to (macvlan, ipvlan), cannot be seen and are
+ * not kept. 0 or -ENOMEM.
  */
 int inventory_recall(struct inventory *inv, const struct workload *w);
 void inventory_recall_apply(struct inventory *inv);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Which interfaces to capture on changes with every container: bridges come with networks, veths with containers. The
- * kernel's notices are applied to a copy of its table, and after each round the copy is compared with what was told. Should
- * notices get lost (ENOBUFS) the copy is thrown away and listed anew; whoever listens sees only the difference.
+ * kernel's notices are applied to a copy of its table, and after each round the copy is compared with what was told.
+ * Should notices get lost (ENOBUFS) the copy is thrown away and listed anew; whoever listens sees only the difference.
  *
  * A bridge shows every frame between its ports once, so it stands for all of them. A veth on no bridge, whose other
  * end is in another namespace, is a workload's own link; it is told a moment late, since most veths join a bridge just
@@ -199,7 +199,8 @@ static bool leads_outside(struct links *l, const struct link *k)
 {
 	char text[160];
 
-	if (rtnl_default_ifindex(l->query, AF_INET) != k->k.ifindex && rtnl_default_ifindex(l->query, AF_INET6) != k->k.ifindex)
+	if (rtnl_default_ifindex(l->query, AF_INET) != k->k.ifindex &&
+	    rtnl_default_ifindex(l->query, AF_INET6) != k->k.ifindex)
 		return false;
 	if (!l->outside_told) {
 		snprintf(text, sizeof(text), "%s has the default route: it leads outside, not to a workload, and is not "

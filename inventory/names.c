@@ -12,8 +12,8 @@
  *   7. the name without its instance number          "web-1", "web_2", "web3" -> "web"
  *
  * Rule 7 is a guess and guesses carefully: one number at the end is taken off if at least two letters are left before
- * it ("h1" and "h2" stay two), it has at most four digits, and the word is not one that belongs with its number ("ipv6").
- * So db1 and db2 are both "db"; whoever means IBM's Db2 writes a name template.
+ * it ("h1" and "h2" stay two), it has at most four digits, and the word is not one that belongs with its number
+ * ("ipv6"). So db1 and db2 are both "db"; whoever means IBM's Db2 writes a name template.
  */
 #include "config.h"
 #include "inventory/names.h"
@@ -26,7 +26,8 @@
 #include "common/hash.h"
 #include "inventory/inventory.h"
 
-/* The length of the valid UTF-8 character at s, or 0. Overlong forms and surrogates are not worth telling apart here. */
+/* The length of the valid UTF-8 character at s, or 0. Overlong forms and surrogates are not worth telling apart
+ * here. */
 static size_t utf8_len(const unsigned char *s)
 {
 	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 :
@@ -244,8 +245,8 @@ bool template_match(const char *name_template, const char *name, char *out, size
 }
 
 /*
- * A group's name goes into YAML, nftables comments and shell lines: plain ASCII only, never one of the reserved words. A
- * name too long keeps its end, which tells more than its beginning, and a hash of the whole.
+ * A group's name goes into YAML, nftables comments and shell lines: plain ASCII only, never one of the reserved words.
+ * A name too long keeps its end, which tells more than its beginning, and a hash of the whole.
  */
 static void group_finish(char *out, const char *name)
 {

@@ -7,8 +7,8 @@
 
 #include "common/workload.h"
 
-/* Copies text into out[size], cut to fit, with everything that could break a line, a table or a terminal replaced by '_'
- * (control characters and bytes that are not UTF-8). */
+/* Copies text into out[size], cut to fit, with everything that could break a line, a table or a terminal replaced by
+ * '_' (control characters and bytes that are not UTF-8). */
 void name_copy(char *out, size_t size, const char *text);
 /* The value of a label in the workload's "key=value" lines, into out[size]; false if there is none. */
 bool workload_label(const struct workload *w, const char *key, char *out, size_t size);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * inotify tells of a new file, but not when a namespace is mounted over it, which `ip netns add` does some
- * milliseconds later. So a new name is kept and tried every few milliseconds, for a while; then every second, should it be a
- * file left behind. The folder itself may not be there yet: then its parent is watched.
+ * milliseconds later. So a new name is kept and tried every few milliseconds, for a while; then every second, should it
+ * be a file left behind. The folder itself may not be there yet: then its parent is watched.
  */
 #include "config.h"
 #include "inventory/netns_dir.h"

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 
 struct netns_dir;
-/* fd: the file, open for reading, closed afterwards. False: not what it will be; asked again soon. Negative: it is gone, and
- * was never dealt with. */
+/* fd: the file, open for reading, closed afterwards. False: not what it will be; asked again soon. Negative: it is
+ * gone, and was never dealt with. */
 typedef bool netns_dir_fn(void *arg, const char *name, int fd);
 int netns_dir_new(struct netns_dir **out, const char *path, netns_dir_fn *fn, void *arg); /* 0 or negative errno */
 void netns_dir_free(struct netns_dir *d);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One socket for the notices of all namespaces (NETLINK_LISTEN_ALL_NSID): see netns_events.h. It is one socket because only
- * then the end of a namespace's id and what the next owner of the same id says come in order.
+ * One socket for the notices of all namespaces (NETLINK_LISTEN_ALL_NSID): see netns_events.h. It is one socket because
+ * only then the end of a namespace's id and what the next owner of the same id says come in order.
  */
 #include "config.h"
 #include "inventory/netns_events.h"

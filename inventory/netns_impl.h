@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the files of the namespace inventory share: netns.c follows them, netns_tell.c says what is to be known of them. */
+/* What the files of the namespace inventory share: netns.c follows them, netns_tell.c says what is to be known of
+ * them. */
 #ifndef WEIR_INVENTORY_NETNS_IMPL_H
 #define WEIR_INVENTORY_NETNS_IMPL_H
 #include <stdbool.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What is known of a network namespace's inside: its addresses, and where its links lead. Private to inventory/netns*.c. */
+/* What is known of a network namespace's inside: its addresses, and where its links lead. Private to
+ * inventory/netns*.c. */
 #ifndef WEIR_INVENTORY_NETNS_INSIDE_H
 #define WEIR_INVENTORY_NETNS_INSIDE_H
 #include <stdbool.h>

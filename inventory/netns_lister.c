@@ -2,7 +2,8 @@
 /*
  * A list of links waits for the kernel's global lock, for a second and more while many namespaces come and go, and then
  * everybody else's news would wait behind it: the names of new workloads and their membership in the kernel's sets.
- * So a thread asks, with a socket of its own. Questions and answers are two lists under one lock; an eventfd tells of answers.
+ * So a thread asks, with a socket of its own. Questions and answers are two lists under one lock; an eventfd tells of
+ * answers.
  */
 #include "config.h"
 #include "inventory/netns_lister.h"
@@ -26,7 +27,7 @@ struct netns_lister {
 	pthread_cond_t asked;
 	pthread_t thread;
 	bool running, stop;
-	struct job *questions, *answers; /* questions: the first asked is the first answered */
+	struct job *questions, *answers; /* of both the first is taken first: the last list told is the newest */
 	struct nl *socket; /* the thread's */
 	int event;
 };
@@ -49,15 +50,17 @@ static void *work(void *arg)
 {
 	static const uint64_t one = 1;
 	struct netns_lister *l = arg;
-	struct job *j;
+	struct job **at, *j;
 
 	while ((j = next_question(l))) {
 		bool known = inside_list_links(&j->inside, l->socket, j->nsid);
 
+		j->next = NULL;
 		pthread_mutex_lock(&l->lock);
 		if (known) {
-			j->next = l->answers;
-			l->answers = j;
+			for (at = &l->answers; *at;)
+				at = &(*at)->next;
+			*at = j;
 		}
 		pthread_mutex_unlock(&l->lock);
 		if (known)

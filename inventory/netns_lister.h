@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Lists of the links of other network namespaces, fetched by a thread that may wait for them. Private to inventory/netns*.c. */
+/* Lists of the links of other network namespaces, fetched by a thread that may wait for them. Private to
+ * inventory/netns*.c. */
 #ifndef WEIR_INVENTORY_NETNS_LISTER_H
 #define WEIR_INVENTORY_NETNS_LISTER_H
 #include <stdbool.h>
@@ -11,11 +12,12 @@ struct netns_lister;
 int netns_lister_new(struct netns_lister **out); /* 0 or negative errno */
 void netns_lister_free(struct netns_lister *l);  /* waits for the list that is being fetched */
 int netns_lister_fd(const struct netns_lister *l); /* readable: take */
-/* token: whatever tells the caller, when the answer comes, whether the id still means the namespace it asked about. Asked
- * twice is asked once. The thread is started by the first question, with the capabilities that its caller has by then. 0 or
- * negative errno. */
+/* token: whatever tells the caller, when the answer comes, whether the id still means the namespace it asked about.
+ * Asked twice is asked once. The thread is started by the first question, with the capabilities that its caller has by
+ * then. 0 or negative errno. */
 int netns_lister_ask(struct netns_lister *l, int32_t nsid, uint64_t token);
-/* One answer: where the links lead and which bridges there are; the addresses are none of it. False when there is none. */
+/* One answer: where the links lead and which bridges there are; the addresses are none of it. False when there is
+ * none. */
 bool netns_lister_take(struct netns_lister *l, int32_t *nsid, uint64_t *token, struct inside *out);
 
 #endif

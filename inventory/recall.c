@@ -3,8 +3,8 @@
  * weir may be restarted while the container runtime is down and its containers run on (Docker's live-restore): nobody
  * can say then who has which address, and taking the containers out of their groups for that would open what is
  * enforced and end identities that go on. So what the last run knew is kept as it was, but only for containers whose
- * address is still there: every veth of the host leads into a namespace, and the kernel tells the addresses in it without
- * entering it. Whoever is not seen that way any more has ended. What is kept belongs to the runtime's own lives
+ * address is still there: every veth of the host leads into a namespace, and the kernel tells the addresses in it
+ * without entering it. Whoever is not seen that way any more has ended. What is kept belongs to the runtime's own lives
  * (docker_recall.c), which puts everything right when it answers again.
  *
  * What this cannot notice: a container that ended while weir was away, whose address another one got before the runtime

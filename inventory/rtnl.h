@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The few questions that inventory/ asks of rtnetlink, about our own network namespace or, by its id, another one. The id
- * (nsid) of a namespace is ours alone: each namespace numbers those it knows. Asking about another one by its id
+ * The few questions that inventory/ asks of rtnetlink, about our own network namespace or, by its id, another one. The
+ * id (nsid) of a namespace is ours alone: each namespace numbers those it knows. Asking about another one by its id
  * needs CAP_NET_ADMIN there and no setns(2), which would need CAP_SYS_ADMIN.
  */
 #ifndef WEIR_INVENTORY_RTNL_H
@@ -34,8 +34,8 @@ int rtnl_open(struct nl **out); /* for questions; 0 or negative errno */
 int rtnl_parse_link(struct rtnl_link *out, const struct nlmsghdr *h);
 int rtnl_parse_addr(struct rtnl_addr *out, const struct nlmsghdr *h);
 
-/* Hands every RTM_NEWLINK (RTM_NEWADDR) of the namespace to fn. again is called before each attempt after the first: the
- * table changed meanwhile, what was collected is void. 0 or negative errno; fn's results other than 0 end it. */
+/* Hands every RTM_NEWLINK (RTM_NEWADDR) of the namespace to fn. again is called before each attempt after the first:
+ * the table changed meanwhile, what was collected is void. 0 or negative errno; fn's results other than 0 end it. */
 int rtnl_dump_links(struct nl *s, int32_t nsid, nl_fn *fn, void (*again)(void *arg), void *arg);
 int rtnl_dump_addrs(struct nl *s, int32_t nsid, nl_fn *fn, void (*again)(void *arg), void *arg);
 int rtnl_get_link(struct nl *s, uint32_t ifindex, struct rtnl_link *out); /* -ENODEV */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Several sources may speak of one workload, and each of them repeats itself: a container is listed, inspected, and its
- * events come once more after a reconnect. The table compares whole values, so that only changes are told. It also settles
- * who owns an address when two sources claim it: a namespace under the netns folder may well be a container's, under
- * a second name, and then the container's name is the one people know.
+ * events come once more after a reconnect. The table compares whole values, so that only changes are told. It also
+ * settles who owns an address when two sources claim it: a namespace under the netns folder may well be a container's,
+ * under a second name, and then the container's name is the one people know.
  */
 #include "config.h"
 #include "inventory/table.h"

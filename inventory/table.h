@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The workloads that are there now, and the one place from which their coming and going is told: whoever learns something
- * says the whole workload as it should be, and the table tells it on only if that is news.
+ * The workloads that are there now, and the one place from which their coming and going is told: whoever learns
+ * something says the whole workload as it should be, and the table tells it on only if that is news.
  */
 #ifndef WEIR_INVENTORY_TABLE_H
 #define WEIR_INVENTORY_TABLE_H
@@ -16,8 +16,8 @@ struct table;
 int inventory_table_new(struct table **out, const struct inventory_events *ev, const char *const *name_templates);
 void inventory_table_free(struct table *t); /* tells nothing */
 
-/* The workload as it is from now on; its group is filled in here. bound_ns: since when new addresses are its own, 0: since
- * its start. 0 or -ENOMEM. */
+/* The workload as it is from now on; its group is filled in here. bound_ns: since when new addresses are its own, 0:
+ * since its start. 0 or -ENOMEM. */
 int table_up(struct table *t, const struct workload *w, uint64_t bound_ns);
 /* No-op for an id that is not there. */
 void table_down(struct table *t, uint64_t id, uint64_t end_ns, int32_t exit_code);

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The house: who may include whom, and where each foreign library may be named (docs/architecture.md). Reads the includes of every
-# source file, so that the picture cannot rot. Also: every header stands alone, every file opens with a licence and a paragraph.
+# source file, so that the picture cannot rot. Also: every header stands alone, every file opens with a licence and a paragraph, no
+# line of C, of tests neither, is longer than 120 characters.
 set -u
 cd "${top_srcdir:-$(dirname "$0")/..}" || exit 1
 bad=0
@@ -60,6 +61,11 @@ for folder in common netlink capture store segment inventory daemon ui-cli; do
 	done
 done
 [ "$files" -gt 20 ] || complain "only $files files found: is this the source tree?"
+# A tab is one character here, and whatever continues a character of UTF-8 none, in any locale.
+while read -r line; do
+	complain "$line: longer than 120 characters"
+done < <(find common netlink capture store segment inventory daemon ui-cli tests -name '*.[ch]' -exec env LC_ALL=C \
+	awk '{ gsub(/[\200-\277]/, "") } length > 120 { print FILENAME ":" FNR }' {} +)
 # A header that stands alone compiles alone.
 for h in common/*.h netlink/*.h capture/worker.h capture/classify.h store/*.h segment/policy.h segment/eval.h segment/learn.h \
 	segment/nft.h inventory/*.h daemon/control.h; do

@@ -6,7 +6,8 @@
  *   load udp ADDRESS PORT SECONDS      64-byte datagrams as fast as they go; prints how many
  *   load sink PORT                     swallows what TCP connections bring, until killed
  *   load bulk ADDRESS PORT SECONDS     one TCP connection at full speed to a sink; prints how many bytes
- *   load burst ADDRESS PORT COUNT MS   that many datagrams of one flow, spread over MS milliseconds; prints both as they were
+ *   load burst ADDRESS PORT COUNT MS   that many datagrams of one flow, spread over MS milliseconds; prints both as
+ *                                      they were
  *   load once ADDRESS PORT SIZE [SOURCE...]  a datagram and a connection from each source; the datagram alone from any
  */
 #include "config.h"

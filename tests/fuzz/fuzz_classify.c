@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Fuzz target: what one conversation says, into nDPI and out of it. Input: how (IPv6, UDP, the SYN was seen, the packets
- * are cut), server port, then payloads, each as who sends it (one byte) and its length (two, big-endian). The headers are
- * made here, so that every byte of the input is one that nDPI's dissectors look at. nDPI comes without a sanitizer's
- * marks, so each packet ends where memory that cannot be read begins, but for CLASSIFY_SLACK. Checks what was learned: it
- * must be a record that can be stored, told apart into attributes, and printed.
+ * Fuzz target: what one conversation says, into nDPI and out of it. Input: how (IPv6, UDP, the SYN was seen, the
+ * packets are cut), server port, then payloads, each as who sends it (one byte) and its length (two, big-endian). The
+ * headers are made here, so that every byte of the input is one that nDPI's dissectors look at. nDPI comes without a
+ * sanitizer's marks, so each packet ends where memory that cannot be read begins, but for CLASSIFY_SLACK. Checks what
+ * was learned: it must be a record that can be stored, told apart into attributes, and printed.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Fuzz target: the input is a configuration file. What is refused must say where; what is accepted must be settings that
- * the other roles are given and take. */
+/* Fuzz target: the input is a configuration file. What is refused must say where; what is accepted must be settings
+ * that the other roles are given and take. */
 #include "config.h"
 
 #include <errno.h>

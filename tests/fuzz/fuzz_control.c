@@ -2,7 +2,8 @@
 /*
  * Fuzz target: orders over the control socket, from somebody who may connect to it. Input: how the enforcer will answer
  * (one byte), then what the client writes. Both are the real ones, as is the engine's handling of the orders and its
- * store; only the enforcer at the other end of the channel is played here. Every line gets exactly one line of JSON back.
+ * store; only the enforcer at the other end of the channel is played here. Every line gets exactly one line of JSON
+ * back.
  */
 #include "config.h"
 

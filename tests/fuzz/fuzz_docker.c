@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Fuzz target: a container runtime that answers whatever it likes. Input: replies, each introduced by "\n%%" and a letter
- * that says how it is given; the first needs no introduction. A reply goes to the next request, whatever that asks for;
- * events go down the event stream once there is one.
+ * Fuzz target: a container runtime that answers whatever it likes. Input: replies, each introduced by "\n%%" and a
+ * letter that says how it is given; the first needs no introduction. A reply goes to the next request, whatever that
+ * asks for; events go down the event stream once there is one.
  *   2  200, with its length     c  200, in chunks      h  200, and hangs up half way     4, 5  404, 500
  *   r  byte for byte, head and all      n  not at all      e  an event
  * The client is the real one, curl and all; only the other end of the socket is played here. Whatever workload it tells
@@ -46,7 +46,7 @@ static struct {
 static struct inventory *inv;
 static unsigned alive;
 
-/* ---- the engine --------------------------------------------------------------------------------------------------- */
+/* ---- the engine -------------------------------------------------------------------------------------------------- */
 
 static void engine_open(void)
 {
@@ -192,7 +192,7 @@ static bool send_event(void)
 	return r != NULL;
 }
 
-/* ---- what the client tells ---------------------------------------------------------------------------------------- */
+/* ---- what the client tells --------------------------------------------------------------------------------------- */
 
 static void check(const struct workload *w)
 {

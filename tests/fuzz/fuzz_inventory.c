@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Fuzz target: the input is an --inventory file, `docker inspect` JSON or lines of addresses. Whatever workload is told of
- * must be one that the store and every answer can take.
+ * Fuzz target: the input is an --inventory file, `docker inspect` JSON or lines of addresses. Whatever workload is told
+ * of must be one that the store and every answer can take.
  */
 #include "config.h"
 

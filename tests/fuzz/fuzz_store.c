@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Fuzz target: a store of which some values or keys are not what they should be. Input: steps, each the database, which
- * of its entries, what to do with it (overwrite a piece, cut, replace, add one beside it), how much, and bytes. Done in a
- * transaction that is then asked everything that can be asked, given some more to merge with what is there, and thrown
- * away. Every answer is an answer or an error.
+ * of its entries, what to do with it (overwrite a piece, cut, replace, add one beside it), how much, and bytes. Done in
+ * a transaction that is then asked everything that can be asked, given some more to merge with what is there, and
+ * thrown away. Every answer is an answer or an error.
  */
 #include "config.h"
 
@@ -98,9 +98,10 @@ static void open_store(void)
 	help_remove(dir); /* the open file lives on, for as long as this process does */
 }
 
-/* ---- damage ------------------------------------------------------------------------------------------------------- */
+/* ---- damage ------------------------------------------------------------------------------------------------------ */
 
-/* *fixed: all values there have one length, which LMDB itself takes for granted: it reads beyond one that is shorter. */
+/* *fixed: all values there have one length, which LMDB itself takes for granted: it reads beyond one that is
+ * shorter. */
 static MDB_dbi pick_db(const struct store_txn *t, unsigned n, bool *fixed)
 {
 	n %= DB_COUNT_ + 8;
@@ -158,7 +159,7 @@ static void damage(struct store_txn *t, struct fuzz_in *in)
 		txn_put(t, db, key, key_len, value, value_len);
 }
 
-/* ---- questions ---------------------------------------------------------------------------------------------------- */
+/* ---- questions --------------------------------------------------------------------------------------------------- */
 
 static void fair(int rc)
 {

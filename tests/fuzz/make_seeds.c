@@ -2,8 +2,8 @@
 /*
  * Builds the seed corpora of the fuzz targets that read packets: make_seeds OUT [CAPTURE...] writes OUT/decode, file,
  * flow, dns, classify and sample. From each capture: the file itself when it is small, its first frames one by one and
- * as a sequence, its DNS messages, and what its first conversation said. Without captures there are still the seeds made
- * here: the same few packets in every link type's frame, each of which must decode, or this program fails.
+ * as a sequence, its DNS messages, and what its first conversation said. Without captures there are still the seeds
+ * made here: the same few packets in every link type's frame, each of which must decode, or this program fails.
  */
 #include "config.h"
 
@@ -155,7 +155,7 @@ static unsigned add_capture(const char *path)
 	return fr.good;
 }
 
-/* ---- our own ------------------------------------------------------------------------------------------------------ */
+/* ---- our own ----------------------------------------------------------------------------------------------------- */
 
 /* By link type: its number in a capture file, and a header that says IPv4 follows. */
 #define LLC_IPV4 "\xaa\xaa\x03\0\0\0\x08\0"
@@ -183,7 +183,8 @@ static const char dns_answer[] =
 	"\xc0\x0c\0\5\0\1\0\0\0\x3c\0\6\3web\xc0\x10\xc0\x2d\0\1\0\1\0\0\0\x3c\0\4\x5d\xb8\xd8\x22"
 	"\xc0\x2d\0\x1c\0\1\0\0\0\x3c\0\x10\x26\x06\x28\0\2\x20\0\1\2\x48\x18\x93\x25\xc8\x19\x46";
 static const char http_request[] = "GET /index.html HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: curl/8\r\n\r\n";
-static const char http_reply[] = "HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\nabcd";
+static const char http_reply[] = "HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Type: text/html\r\n"
+				 "Content-Length: 4\r\n\r\nabcd";
 
 /* One datagram from 10.0.0.1:sport to 10.0.0.2:dport; its length. */
 static size_t datagram(uint8_t *out, uint16_t sport, uint16_t dport, const void *payload, size_t len)

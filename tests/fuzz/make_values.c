@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Builds the seed corpora of the fuzz targets that read encoded values: make_values OUT writes OUT/record, engine, ipc and
- * store. Each value is one of a kind that processes tell each other or that the store keeps, encoded by the same code.
+ * Builds the seed corpora of the fuzz targets that read encoded values: make_values OUT writes OUT/record, engine, ipc
+ * and store. Each value is one of a kind that processes tell each other or that the store keeps, encoded by the same
+ * code.
  */
 #include "config.h"
 
@@ -43,7 +44,8 @@ static void write_seed(const char *kind, const struct buf *b)
 	fclose(f);
 }
 
-/* As fuzz_record takes it, as fuzz_engine does where the engine is told of such, and as the ring and the channel carry it. */
+/* As fuzz_record takes it, as fuzz_engine does where the engine is told of such, and as the ring and the channel carry
+ * it. */
 static void add(enum record_kind kind, int engine_kind, struct buf *value)
 {
 	const uint8_t len[2] = {(uint8_t)(value->len >> 8), (uint8_t)value->len};
@@ -103,12 +105,12 @@ static struct flow_rec make_flow(struct buf *attrs, bool v6)
 
 static void add_told(struct buf *b)
 {
-	struct flow_attempts a = {.port = 22, .proto = 6, .iface = 3, .start_ns = START_NS, .end_ns = START_NS + 9, .count = 99,
-				  .bytes = 6000, .sources = 7, .n_exemplars = 2};
+	struct flow_attempts a = {.port = 22, .proto = 6, .iface = 3, .start_ns = START_NS, .end_ns = START_NS + 9,
+				  .count = 99, .bytes = 6000, .sources = 7, .n_exemplars = 2};
 	struct coverage_rec c = {.start_ns = START_NS, .end_ns = START_NS + 1000, .iface = 3, .iface_name = "br0",
 				 .received = 10, .evicted = 1};
-	struct verdict_rec v = {.first_ns = START_NS, .last_ns = START_NS + 5, .kind = VERDICT_BLOCK, .proto = 6, .dst_port = 80,
-				.generation = 1, .count = 3, .group = {"shop/web", "shop/db"}};
+	struct verdict_rec v = {.first_ns = START_NS, .last_ns = START_NS + 5, .kind = VERDICT_BLOCK, .proto = 6,
+				.dst_port = 80, .generation = 1, .count = 3, .group = {"shop/web", "shop/db"}};
 	struct body_origin o = {.token = 1, .known = true, .client_port = 40000, .server_port = 80};
 	struct edge_agg agg;
 

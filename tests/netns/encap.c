@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One end of a tunnel for which the kernel here has no device: puts the packets of one conversation into Geneve, GRE or IPIP and
- * sends them, so that they cross a bridge as a tunnel's would. The other end does the same with the other half.
+ * One end of a tunnel for which the kernel here has no device: puts the packets of one conversation into Geneve, GRE or
+ * IPIP and sends them, so that they cross a bridge as a tunnel's would. The other end does the same with the other
+ * half.
  *
  *	encap geneve|gre|ipip REMOTE ID client|server COUNT
  *

@@ -46,8 +46,9 @@ static void print_workload(const char *what, const struct workload *w)
 {
 	uint64_t bound = inventory_bound_ns(inv);
 
-	printf("%s name=%s group=%s runtime=%s image=%s digest=%s id=%016llx start=%llu bound=%llu end=%llu exit=%d addrs=", what,
-	       w->name, w->group, w->runtime, w->image, w->image_digest, (unsigned long long)w->id,
+	printf("%s name=%s group=%s runtime=%s image=%s digest=%s id=%016llx start=%llu bound=%llu end=%llu exit=%d "
+	       "addrs=",
+	       what, w->name, w->group, w->runtime, w->image, w->image_digest, (unsigned long long)w->id,
 	       (unsigned long long)w->start_ns, (unsigned long long)bound, (unsigned long long)w->end_ns, w->exit_code);
 	print_addrs(w->addrs, w->n_addrs);
 	printf("\n");

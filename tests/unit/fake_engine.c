@@ -173,7 +173,8 @@ void engine_event(const char *type, const char *action, const char *id, uint64_t
 
 static void inspect_a(struct buf *b)
 {
-	buf_printf(b, "{\"Id\":\"" ID_A "\",\"Name\":\"/%s\",\"Image\":\"" IMAGE "\",\"State\":{\"Running\":%s,\"StartedAt\":\"%s\","
+	buf_printf(b, "{\"Id\":\"" ID_A "\",\"Name\":\"/%s\",\"Image\":\"" IMAGE "\","
+		   "\"State\":{\"Running\":%s,\"StartedAt\":\"%s\","
 		   "\"FinishedAt\":\"%s\",\"ExitCode\":%d},\"Config\":{\"Image\":\"nginx:1\",\"Labels\":{}},"
 		   "\"NetworkSettings\":{\"Networks\":{\"n\":{\"IPAddress\":\"%s\"}}}}", world.name_a,
 		   world.running_a ? "true" : "false", world.started_a, world.finished_a, world.running_a ? 0 : 3,

@@ -66,7 +66,8 @@ static void client_up(void)
 {
 	static const char *sockets[] = {sock_path, NULL};
 	struct inventory_settings s = {.runtime_sockets = sockets, .no_kernel = true};
-	struct inventory_events ev = {.workload_up = on_up, .workload_down = on_down, .workload_soon = on_soon, .notice = on_notice};
+	struct inventory_events ev = {.workload_up = on_up, .workload_down = on_down, .workload_soon = on_soon,
+				      .notice = on_notice};
 
 	memset(&told, 0, sizeof(told));
 	if (inventory_open(&inv, &s, &ev) < 0)
@@ -260,7 +261,8 @@ static void test_removed_before_inspect(void)
 	RUN_UNTIL(engine.asked_network == 1);
 	run_a_while();
 	engine_event("container", "start", ID_A, T(10),
-	      "\"name\":\"job\",\"image\":\"nginx:1\",\"com.docker.compose.project\":\"p\",\"com.docker.compose.service\":\"s\"");
+	      "\"name\":\"job\",\"image\":\"nginx:1\",\"com.docker.compose.project\":\"p\","
+	      "\"com.docker.compose.service\":\"s\"");
 	engine_event("container", "die", ID_A, T(11), "\"exitCode\":\"0\",\"name\":\"job\"");
 	engine_event("container", "destroy", ID_A, T(12), "");
 	RUN_UNTIL(told.downs == 1);

@@ -398,9 +398,9 @@ static void test_origin_views(void)
 {
 	struct bench b;
 	struct flow_rec f, got;
-	struct engine_origin hairpin = {.known = true, .first_began = true, .client = addr_of("10.0.0.2"), .client_port = 41000,
-					.orig_addr = addr_of("10.0.0.1"), .orig_port = 8080, .server = addr_of("10.0.0.3"),
-					.server_port = 80};
+	struct engine_origin hairpin = {.known = true, .first_began = true, .client = addr_of("10.0.0.2"),
+					.client_port = 41000, .orig_addr = addr_of("10.0.0.1"), .orig_port = 8080,
+					.server = addr_of("10.0.0.3"), .server_port = 80};
 	struct engine_origin masked = {.known = true, .first_began = true, .client = addr_of("10.0.0.2"), .client_port = 41001,
 				       .server = addr_of("10.0.0.3"), .server_port = 443};
 	struct engine_origin away = {.known = true, .first_began = true, .client = addr_of("10.0.0.2"), .client_port = 41002,
@@ -485,8 +485,8 @@ static void test_loss(void)
  * once. */
 static void test_recall(void)
 {
-	struct coverage_rec lost = {.start_ns = T0, .end_ns = T0 + 10 * NS_PER_S, .iface = 2, .iface_name = "br0", .received = 10,
-				    .lost_kernel = 3};
+	struct coverage_rec lost = {.start_ns = T0, .end_ns = T0 + 10 * NS_PER_S, .iface = 2, .iface_name = "br0",
+				    .received = 10, .lost_kernel = 3};
 	const struct coverage_rec gap = {.start_ns = T0 + 20 * NS_PER_S, .end_ns = T0 + 21 * NS_PER_S, .iface = 2,
 					 .iface_name = "br0", .gap = 1};
 	const struct engine_options eo = {.live = true, .grace_ns = 2 * NS_PER_S};

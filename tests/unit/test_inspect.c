@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A packet is inspected wherever it lies and whatever its size: where a file read by blocks has it, copied while it waits,
- * or, too large for that (segmentation is the card's business), in a copy of its own. The same conversation with
+ * A packet is inspected wherever it lies and whatever its size: where a file read by blocks has it, copied while it
+ * waits, or, too large for that (segmentation is the card's business), in a copy of its own. The same conversation with
  * requests of all sizes, from a file and through a pipe, must be known by the same name.
  */
 #include "config.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* inventory/: how workloads are named, and what is made of inspect JSON and inventory files, good, bad and mutilated. */
+/* inventory/: how workloads are named, and what is made of inspect JSON and inventory files, good, bad and
+ * mutilated. */
 #include "config.h"
 
 #include <errno.h>
@@ -292,8 +293,8 @@ static void test_inspect_podman(void)
 static void test_inspect_wrong(void)
 {
 	static struct got g;
-	static const char *const refused[] = {"", "[", "{}", "[1]", "[{\"Id\": 5}]", "[{\"Id\": \"../../etc\"}]", "null", "\"x\"",
-					      "[{\"Id\": \"4d5c1f0a9b8e7\", \"Name\": \"\\ud800\"}]"};
+	static const char *const refused[] = {"", "[", "{}", "[1]", "[{\"Id\": 5}]", "[{\"Id\": \"../../etc\"}]", "null",
+					      "\"x\"", "[{\"Id\": \"4d5c1f0a9b8e7\", \"Name\": \"\\ud800\"}]"};
 	/* Every member of a wrong type: still a container, with nothing known of it. */
 	static const char odd[] =
 		"{\"Id\": \"4d5c1f0a9b8e7d6c\", \"Name\": {}, \"State\": [1], \"Config\": \"x\", \"Image\": 1,"

@@ -26,7 +26,8 @@
 #include "daemon/sandbox.h"
 #include "tests/tap.h"
 
-/* Runs confine, then attempt, in a child. Its exit status: 0 the attempt worked, an errno it failed with, 256 + signal. */
+/* Runs confine, then attempt, in a child. Its exit status: 0 the attempt worked, an errno it failed with, 256 +
+ * signal. */
 static int try_in(int (*confine)(void), int (*attempt)(void))
 {
 	int status;

@@ -54,7 +54,8 @@ static const struct {
 } runs[] = {
 	{"flows.txt", 0, {"flows", "--state", SHOP}},
 	{"flows_numeric.txt", 0, {"flows", "-n", "--state", SHOP, "tcp and host 10.0.3.5 or ip6"}},
-	{"flows_since.txt", 0, {"flows", "--state", SHOP, "--since", "2020-03-04T10:05:00Z", "--until", "2020-03-04T10:11:50Z"}},
+	{"flows_since.txt", 0,
+	 {"flows", "--state", SHOP, "--since", "2020-03-04T10:05:00Z", "--until", "2020-03-04T10:11:50Z"}},
 	{"flows_count.txt", 0, {"flows", "--state", SHOP, "-c", "2"}},
 	{"flows_lossy.txt", 0, {"flows", "--state", LOSSY, "--until", "2020-03-04T10:05:00Z"}},
 	{"flows_lossy.json", 0, {"flows", "--state", LOSSY, "-o", "json", "--since", "2020-03-04T10:00:12.500Z", "--until",

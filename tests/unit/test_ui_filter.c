@@ -10,7 +10,8 @@
 
 #define N_FLOWS 6
 
-static struct workload web = {.name = "shop-web-1", .image = "nginx:1.25", .project = "shop", .labels = "env=prod\ntier=front\n"};
+static struct workload web = {.name = "shop-web-1", .image = "nginx:1.25", .project = "shop",
+			      .labels = "env=prod\ntier=front\n"};
 static struct workload db = {.name = "shop-db-1", .image = "postgres:15", .project = "shop"};
 static struct flow_rec flows[N_FLOWS];
 static struct output_end ends[N_FLOWS][2];
