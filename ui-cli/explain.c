@@ -25,6 +25,8 @@
 
 struct end {
 	struct addr addr;
+	struct addr choice[WORKLOAD_ADDRS_MAX]; /* those it has, where it was not told by address */
+	unsigned n_choice;
 	char group[GROUP_STRLEN];
 	char name[128];   /* of the workload; "" for an address or a group */
 	unsigned members; /* workloads in the group now; 0: not known */
@@ -49,6 +51,14 @@ static const char *group_of(const struct explaining *x, const struct workload *w
 	return x->policy ? policy_group_of(x->policy, w) : w->group;
 }
 
+/* Which of its addresses is for choose_addrs; the first where nothing speaks for another. */
+static void take_addrs(struct end *e, const struct workload *w)
+{
+	memcpy(e->choice, w->addrs, w->n_addrs * sizeof(e->choice[0]));
+	e->n_choice = w->n_addrs;
+	e->addr = w->addrs[0];
+}
+
 /* Walk: counts members of a group, and keeps the first one's address. */
 struct membership {
 	const struct explaining *x;
@@ -64,7 +74,7 @@ static int count_member(void *arg, const struct workload *w)
 		return 0;
 	m->end->members++;
 	if (m->want_addr && w->n_addrs) {
-		m->end->addr = w->addrs[0];
+		take_addrs(m->end, w);
 		m->want_addr = false;
 	}
 	return 0;
@@ -75,7 +85,7 @@ static void set_workload(struct explaining *x, struct end *e, const struct workl
 	snprintf(e->name, sizeof(e->name), "%s", w->name);
 	snprintf(e->group, sizeof(e->group), "%s", group_of(x, w));
 	if (addr_is_zero(&e->addr) && w->n_addrs)
-		e->addr = w->addrs[0];
+		take_addrs(e, w);
 }
 
 /* An address: whose it is now. */
@@ -224,6 +234,38 @@ static int load_document(struct explaining *x, const char *path, struct policy_f
 	return status;
 }
 
+static unsigned bits_in_common(const struct addr *a, const struct addr *b)
+{
+	unsigned n = 0;
+
+	while (n < 8 * sizeof(a->b) && !((a->b[n / 8] ^ b->b[n / 8]) & 0x80 >> n % 8))
+		n++;
+	return n;
+}
+
+/* A container on several networks is reached on the one that the other end is on, and by the same IP version: of the
+ * addresses that are known, those that lie nearest to each other. */
+static void choose_addrs(struct end *src, struct end *dst)
+{
+	struct addr from = src->addr, to = dst->addr;
+	unsigned best = bits_in_common(&from, &to), n;
+
+	for (unsigned i = 0; i < (src->n_choice ? src->n_choice : 1); i++) {
+		const struct addr *s = src->n_choice ? &src->choice[i] : &from;
+
+		for (unsigned k = 0; k < (dst->n_choice ? dst->n_choice : 1); k++) {
+			const struct addr *d = dst->n_choice ? &dst->choice[k] : &to;
+
+			n = bits_in_common(s, d);
+			if (n > best) {
+				best = n;
+				src->addr = *s;
+				dst->addr = *d;
+			}
+		}
+	}
+}
+
 /* Answers once it is known which ruleset decides. */
 static int answer(struct explaining *x, const struct operands *rest, bool json)
 {
@@ -233,6 +275,8 @@ static int answer(struct explaining *x, const struct operands *rest, bool json)
 		if (status != VERB_DONE)
 			return status;
 	}
+	if (!addr_is_zero(&x->end[0].addr) && !addr_is_zero(&x->end[1].addr))
+		choose_addrs(&x->end[0], &x->end[1]);
 	return json ? print_json(x) : print_text(x);
 }
 

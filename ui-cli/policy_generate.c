@@ -19,8 +19,27 @@
 #include "ui-cli/units.h"
 #include "ui-cli/verb.h"
 
+/* Edges are sorted by client. */
+static void list_unlisted(struct buf *out, const struct policy *p, const struct graph *g)
+{
+	const char *before = "";
+
+	for (size_t i = 0; i < g->n; i++) {
+		const char *client = g->edges[i].key.client;
+		size_t at = 0;
+
+		if (strcmp(client, before) == 0 || strcmp(client, GROUP_WORLD) == 0 || strcmp(client, GROUP_HOST) == 0)
+			continue;
+		before = client;
+		while (at < p->n_groups && strcmp(p->groups[at].name, client) != 0)
+			at++;
+		if (at == p->n_groups)
+			buf_printf(out, "%s%s", out->len ? ", " : "", client);
+	}
+}
+
 int policy_learn(struct policy **out, struct view *v, uint64_t since_ns, uint64_t until_ns, uint64_t *first_ns,
-		 uint64_t *last_ns)
+		 uint64_t *last_ns, struct buf *unlisted)
 {
 	struct graph_query q = {.since_ns = since_ns, .until_ns = until_ns};
 	struct policy *p = NULL;
@@ -32,6 +51,8 @@ int policy_learn(struct policy **out, struct view *v, uint64_t since_ns, uint64_
 	*first_ns = g.first_ns;
 	*last_ns = g.last_ns;
 	rc = learn_policy(&p, g.edges, g.n);
+	if (rc == 0)
+		list_unlisted(unlisted, p, &g);
 	graph_fini(&g);
 	if (rc == 0)
 		rc = selectors_choose(p, v->txn, since_ns, until_ns);
@@ -129,7 +150,8 @@ int policy_generate_verb(int argc, char **argv)
 {
 	const char *dir = STATE_DIR_DEFAULT, *path = NULL;
 	uint64_t since_ns = 0, until_ns = 0, first_ns = 0, last_ns = 0;
-	char comment[400] = "", span[160];
+	struct buf comment = BUF_INIT, unlisted = BUF_INIT;
+	char span[160];
 	const struct option_spec options[] = {OPTION_STATE(&dir),
 					      OPTION_SINCE(&since_ns),
 					      OPTION_UNTIL(&until_ns),
@@ -153,7 +175,7 @@ int policy_generate_verb(int argc, char **argv)
 	status = view_open(&v, &c, dir);
 	if (status != VERB_DONE)
 		return status;
-	rc = policy_learn(&p, &v, since_ns, until_ns, &first_ns, &last_ns);
+	rc = policy_learn(&p, &v, since_ns, until_ns, &first_ns, &last_ns, &unlisted);
 	if (rc < 0) {
 		status = view_failed(&v, "edges", rc);
 		goto out;
@@ -171,10 +193,15 @@ int policy_generate_verb(int argc, char **argv)
 			dir);
 		goto out;
 	}
-	snprintf(comment, sizeof(comment), "Learned by weir %s from flows of\n%s", PACKAGE_VERSION,
-		 units_span(first_ns, last_ns, span, sizeof(span)));
-	status = path ? merge_into(&c, p, comment, path) : print_new(&c, p, comment);
+	buf_printf(&comment, "Learned by weir %s from flows of\n%s", PACKAGE_VERSION,
+		   units_span(first_ns, last_ns, span, sizeof(span)));
+	if (unlisted.len)
+		buf_printf(&comment, "\nOnly ever clients of other groups, so without lists of their own (outbound: [] would "
+			   "keep them from world and host):\n%s", unlisted.data);
+	status = path ? merge_into(&c, p, comment.data, path) : print_new(&c, p, comment.data);
 out:
+	buf_fini(&unlisted);
+	buf_fini(&comment);
 	policy_free(p);
 	view_close(&v);
 	return status;

@@ -182,13 +182,11 @@ int verb_read(int argc, char **argv)
 	const struct command c = {
 		.verb = "read",
 		.usage = "FILE... [--state DIR] [--inventory FILE] [-o json]",
-		.about = "Reads capture files (pcap, pcapng; - is standard input) through the "
-			 "same decoding, flow table,\n"
-			 "classification and store as live traffic, with the packets' own time "
-			 "as the clock. Without --state the\n"
-			 "result is summed up and forgotten; with it, map, flows, who, learn "
-			 "and the others answer from it. -o json\n"
-			 "prints one flow a line. A file that cannot be read to its end is told "
+		.about = "Reads capture files (pcap, pcapng; - is standard input) through the same\n"
+			 "decoding, flow table, classification and store as live traffic, with the\n"
+			 "packets' own time as the clock. Without --state the result is summed up and\n"
+			 "forgotten; with it, map, flows, who, learn and the others answer from it. -o\n"
+			 "json prints one flow a line. A file that cannot be read to its end is told\n"
 			 "of (exit 1); what came before counts.\n",
 		.options = options,
 		.examples = "  weir read web.pcap\n"

@@ -26,13 +26,11 @@ int verb_run(int argc, char **argv)
 	const struct command c = {
 		.verb = "run",
 		.usage = "[-c FILE] [--state DIR]",
-		.about = "The appliance, in the foreground: captures on every container bridge, "
-			 "names both ends of every flow,\n"
-			 "keeps them in the state directory, and takes orders (weir apply, "
-			 "confirm, rollback). Started as root it\n"
-			 "becomes user weir (or nobody) and keeps CAP_NET_ADMIN and CAP_NET_RAW "
-			 "only. It blocks nothing by itself.\n"
-			 "Ends on Ctrl-C or SIGTERM; rules that are in the kernel stay there.\n",
+		.about = "The appliance, in the foreground: captures on every container bridge, names\n"
+			 "both ends of every flow, keeps them in the state directory, and takes orders\n"
+			 "(weir apply, confirm, rollback). Started as root it becomes user weir (or\n"
+			 "nobody) and keeps CAP_NET_ADMIN and CAP_NET_RAW only. It blocks nothing by\n"
+			 "itself. Ends on Ctrl-C or SIGTERM; rules that are in the kernel stay there.\n",
 		.options = options,
 		.examples = "  weir run\n  weir run --state /tmp/try &   then: weir map --state /tmp/try\n",
 		.max_operands = 0,

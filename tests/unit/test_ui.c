@@ -103,6 +103,7 @@ static const struct {
 	{NULL, 1, {"status", "--state", SHOP}},
 	{"policy_export.yaml", 0, {"policy", "export", "--state", SHOP}},
 	{"explain_miss.txt", 0, {"explain", "--state", SHOP, "intruder", "shop-db-1", "6379/tcp"}},
+	{"explain_ipv6.txt", 0, {"explain", "--state", SHOP, "fd00:3::9", "shop-db-1", "5432"}}, /* by its IPv6 address */
 	{"explain_lapsed.txt", 0, {"explain", "--state", LAPSED, "intruder", "shop-db-1", "6379/tcp"}},
 	{"explain_allow.txt", 0, {"explain", "--state", SHOP, "shop/web", "10.0.3.5", "5432"}},
 	{"explain.json", 0, {"explain", "--state", SHOP, "shop/web", "shop/db", "22", "-o", "json"}},
