@@ -68,11 +68,27 @@ static void attrs_tls(const struct classify_flow *f, struct buf *attrs)
 	add_text(attrs, FLOW_ATTR_ALPN, compat_alpn(n), 255);
 }
 
+/* nDPI cuts the port off at the first colon, which leaves of "[fd00::1]:80" no more than "[fd00". The URL, which it makes
+ * of the same header and does not cut, has the address. */
+static void add_http_host(const struct ndpi_flow_struct *n, struct buf *attrs)
+{
+	const char *host = n->host_server_name, *url = n->http.url, *end;
+	size_t len = strnlen(host, sizeof(n->host_server_name));
+
+	if (host[0] == '[' && !memchr(host, ']', len)) {
+		end = url && strncmp(url, host, len) == 0 ? strchr(url, ']') : NULL;
+		if (end && (size_t)(end - url) < 2 + ADDR_STRLEN)
+			flow_attr_add(attrs, FLOW_ATTR_HTTP_HOST, url, (size_t)(end - url) + 1);
+		return;
+	}
+	add_text(attrs, FLOW_ATTR_HTTP_HOST, host, sizeof(n->host_server_name));
+}
+
 static void attrs_http(const struct classify_flow *f, struct buf *attrs)
 {
 	const struct ndpi_flow_struct *n = &f->ndpi;
 
-	add_text(attrs, FLOW_ATTR_HTTP_HOST, n->host_server_name, sizeof(n->host_server_name));
+	add_http_host(n, attrs);
 	add_text(attrs, FLOW_ATTR_HTTP_URL, n->http.url, 512);
 	add_text(attrs, FLOW_ATTR_HTTP_AGENT, n->http.user_agent, 255);
 }

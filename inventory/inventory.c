@@ -58,6 +58,7 @@ static int add_default_runtimes(struct inventory *inv)
 {
 	static const char *const usual[] = {"/run/docker.sock", "/run/podman/podman.sock"};
 	const char *env = getenv("DOCKER_HOST"), *path = NULL;
+	bool any = false;
 	int r = 0;
 
 	if (env && strncmp(env, "unix://", 7) == 0 && env[7] == '/')
@@ -69,9 +70,15 @@ static int add_default_runtimes(struct inventory *inv)
 		path += 4; /* the same folder, and the usual way to write it */
 	if (path)
 		r = add_runtime(inv, path, true);
-	for (size_t i = 0; r == 0 && i < sizeof(usual) / sizeof(usual[0]); i++)
+	for (size_t i = 0; r == 0 && i < sizeof(usual) / sizeof(usual[0]); i++) {
 		if (!path || strcmp(path, usual[i]) != 0)
 			r = add_runtime(inv, usual[i], false);
+		any |= access(usual[i], F_OK) == 0 || errno != ENOENT;
+	}
+	if (!path && !any)
+		table_notice(inv->table, false, "no container runtime yet: neither %s nor %s is there, so only network "
+			     "namespaces have names (runtime_sockets or DOCKER_HOST names another socket)", usual[0],
+			     usual[1]);
 	return r;
 }
 

@@ -54,7 +54,9 @@ int nft_log_open(struct nft *n, char *error)
 		nl_set_rcvbuf(n->log, RCVBUF);
 	else
 		snprintf(error, NFT_ERROR_STRLEN, "NFLOG group %u: %s%s", n->log_group, strerror(-rc),
-			 rc == -EBUSY ? " (another program listens to it; choose another group)" : "");
+			 rc == -EBUSY || rc == -EPERM /* the kernel says so to a second listener, too */
+				 ? " (is another weir, or another program, listening to it in this network namespace?)"
+				 : "");
 	return rc;
 }
 

@@ -260,6 +260,8 @@ static int answer_by_force(struct explaining *x, const struct operands *rest, bo
 	x->policy = f.policy;
 	x->generation = f.generation.number;
 	status = answer(x, rest, json);
+	if (status == VERB_DONE && !json)
+		in_force_print_lapsed(&f, stdout);
 	in_force_fini(&f);
 	return status;
 }

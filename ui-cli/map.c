@@ -216,7 +216,8 @@ static int write_map(struct view *v, struct map *m, int format, const struct gra
 }
 
 /* An ICMP error is the answer to another conversation, which says already that it was refused: as an edge of its own it
- * would make a server out of a client. Returns how many edges were taken out. */
+ * would make a server out of a client. Returns how many edges were taken out. The span is that of what stays: such an
+ * edge may be as old as the first refusal, however short a while the map is of. */
 static size_t drop_icmp_errors(struct graph *g)
 {
 	size_t kept = 0, dropped;
@@ -226,6 +227,14 @@ static size_t drop_icmp_errors(struct graph *g)
 			g->edges[kept++] = g->edges[i];
 	dropped = g->n - kept;
 	g->n = kept;
+	if (dropped)
+		g->first_ns = g->last_ns = 0;
+	for (size_t i = 0; dropped && i < kept; i++) {
+		if (i == 0 || g->edges[i].agg.first_ns < g->first_ns)
+			g->first_ns = g->edges[i].agg.first_ns;
+		if (g->edges[i].agg.last_ns > g->last_ns)
+			g->last_ns = g->edges[i].agg.last_ns;
+	}
 	return dropped;
 }
 

@@ -39,9 +39,11 @@ static void print_changes(const struct plan *p)
 	size_t closes = 0;
 
 	if (g->number)
-		printf("against generation %" PRIu64 ", applied %s:\n\n", g->number, units_moment(g->applied_ns, when));
+		printf("against generation %" PRIu64 ", applied %s:\n", g->number, units_moment(g->applied_ns, when));
 	else
-		fputs("against nothing, no policy is in force:\n\n", stdout);
+		fputs("against nothing, no policy is in force:\n", stdout);
+	in_force_print_lapsed(&p->now, stdout);
+	putchar('\n');
 	policy_print_diff(&p->diff, false);
 	for (size_t i = 0; i < p->diff.n; i++)
 		closes += p->diff.items[i].closes;

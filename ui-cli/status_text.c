@@ -77,6 +77,9 @@ static void write_policy(json_t *status, FILE *out)
 		buf_printf(&b, "%s%" PRIu64 " %s", b.len ? ", " : "groups: ", (uint64_t)json_integer_value(v), key);
 	if (b.len)
 		line(out, "", TABLE_PLAIN, b.data);
+	if (strcmp(text_of(p, "state"), "expired") == 0)
+		line(out, "", TABLE_WARN, "it ran out unconfirmed: what it refused is let through and counted as "
+		     "would-block; weir apply puts it back");
 	if (armed && *moment_of(p, "confirm_by", when)) {
 		buf_clear(&b);
 		buf_printf(&b, "enforcement ends by itself at %s", when);

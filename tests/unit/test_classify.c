@@ -109,6 +109,22 @@ static const char *attr(const struct talk *t, enum flow_attr type)
 	return flow_attr_text(&t->rec, type, text, sizeof(text));
 }
 
+/* An IPv6 address as host has colons of its own. */
+static void test_http_host_addr(void)
+{
+	static const char request[] =
+		"GET / HTTP/1.1\r\nHost: [fd00::3]:9100\r\nUser-Agent: curl/7.88.1\r\nAccept: */*\r\n\r\n";
+	static const char reply[] = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\nhello";
+	struct talk t;
+
+	talk_init(&t, IP_TCP, "fd00::2", 40000, "fd00::3", 9100);
+	say(&t, 0, request, strlen(request));
+	say(&t, 1, reply, strlen(reply));
+	conclude(&t);
+	CHECK_STR(attr(&t, FLOW_ATTR_HTTP_HOST), "[fd00::3]");
+	talk_fini(&t);
+}
+
 static void test_http(const char *client, const char *server)
 {
 	static const char request[] =
@@ -359,6 +375,7 @@ int main(void)
 		return 1;
 	test_http("10.0.0.2", "10.0.0.3");
 	test_http("fd00::2", "fd00::3");
+	test_http_host_addr();
 	test_tls();
 	test_dns();
 	test_ssh();

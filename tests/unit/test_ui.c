@@ -20,11 +20,12 @@
 #define ARGS_MAX 24
 #define SHOP "@" /* stands for the state directory */
 #define LOSSY "@@"
+#define LAPSED "@lapsed" /* its policy ran out unconfirmed */
 #define NARROW "@narrow" /* a policy that allows less than what was seen */
 #define BROKEN "@broken"
 #define TYPO "@typo" /* a peer that nobody has seen */
 
-static char top[512], shop[600], lossy[600], narrow[600], broken[600], typo[600];
+static char top[512], shop[600], lossy[600], lapsed[600], narrow[600], broken[600], typo[600];
 
 static const char narrow_text[] =
 	"weir: 1\n"
@@ -95,12 +96,14 @@ static const struct {
 	{"policy_diff.txt", 3, {"policy", "diff", "--state", SHOP, NARROW}},
 	{"policy_diff.json", 3, {"policy", "diff", "--state", SHOP, NARROW, "-o", "json"}},
 	{"plan.txt", 3, {"plan", "--state", SHOP, NARROW, "--since", "2020-01-01T00:00:00Z"}},
+	{"plan_lapsed.txt", 3, {"plan", "--state", LAPSED, NARROW, "--since", "2020-01-01T00:00:00Z"}},
 	{"replay.txt", 3, {"replay", "--state", SHOP, NARROW}},
 	{"replay.json", 3, {"replay", "--state", SHOP, NARROW, "-o", "json"}},
 	{"explain_document.txt", 0, {"explain", "--state", SHOP, "intruder", "shop/web", "80", "-p", NARROW}},
 	{NULL, 1, {"status", "--state", SHOP}},
 	{"policy_export.yaml", 0, {"policy", "export", "--state", SHOP}},
 	{"explain_miss.txt", 0, {"explain", "--state", SHOP, "intruder", "shop-db-1", "6379/tcp"}},
+	{"explain_lapsed.txt", 0, {"explain", "--state", LAPSED, "intruder", "shop-db-1", "6379/tcp"}},
 	{"explain_allow.txt", 0, {"explain", "--state", SHOP, "shop/web", "10.0.3.5", "5432"}},
 	{"explain.json", 0, {"explain", "--state", SHOP, "shop/web", "shop/db", "22", "-o", "json"}},
 	/* what goes wrong, and how it is told */
@@ -133,7 +136,7 @@ static const char *stands_for(const char *arg)
 {
 	static const struct {
 		const char *sign, *value;
-	} signs[] = {{SHOP, shop}, {LOSSY, lossy}, {NARROW, narrow}, {BROKEN, broken}, {TYPO, typo}};
+	} signs[] = {{SHOP, shop}, {LOSSY, lossy}, {LAPSED, lapsed}, {NARROW, narrow}, {BROKEN, broken}, {TYPO, typo}};
 
 	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
 		if (strcmp(signs[i].sign, arg) == 0)
@@ -305,6 +308,9 @@ int main(void)
 	snprintf(lossy, sizeof(lossy), "%s/lossy", top);
 	CHECK_EQ(shop_make(shop, 0), 0);
 	CHECK_EQ(shop_make(lossy, 1), 0);
+	snprintf(lapsed, sizeof(lapsed), "%s/lapsed", top);
+	CHECK_EQ(shop_make(lapsed, 0), 0);
+	CHECK_EQ(shop_lapse(lapsed), 0);
 	write_file(narrow, "narrow.yaml", narrow_text);
 	write_file(broken, "broken.yaml", broken_text);
 	write_file(typo, "typo.yaml", typo_text);

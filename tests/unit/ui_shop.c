@@ -315,3 +315,28 @@ int shop_make(const char *dir, int lossy)
 	store_close(s);
 	return rc;
 }
+
+int shop_lapse(const char *dir)
+{
+	struct store_txn *t = NULL;
+	struct generation g;
+	struct store *s;
+	int rc = store_open(&s, dir, STORE_WRITE, NULL);
+
+	if (rc < 0)
+		return rc;
+	rc = store_begin(&t, s, true);
+	if (rc == 0)
+		rc = store_generation_get(t, 1, &g);
+	if (rc == 0) {
+		g.state = GENERATION_EXPIRED;
+		g.ended_ns = at(720000);
+		rc = store_generation_put(t, &g);
+	}
+	if (rc == 0)
+		rc = store_commit(t);
+	else
+		store_abort(t);
+	store_close(s);
+	return rc;
+}

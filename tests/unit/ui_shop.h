@@ -12,5 +12,7 @@
 
 /* Makes the store in dir (created). lossy: with an interval in which capture dropped packets. 0 or negative errno. */
 int shop_make(const char *dir, int lossy);
+/* Lets the policy in force of that store run out unconfirmed. 0 or negative errno. */
+int shop_lapse(const char *dir);
 
 #endif
