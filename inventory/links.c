@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "common/timefmt.h"
+#include "inventory/ended.h"
 #include "inventory/rtnl.h"
 
 #define EVENT_BUFFER (4u << 20)
@@ -37,7 +38,6 @@ struct link {
 	bool had_veth;  /* a bridge that once had a workload stays worth watching */
 	bool told, stale; /* stale: not seen in the listing under way */
 	bool peer_ended;  /* the namespace it led to is no more, though the link is still there */
-	unsigned round;   /* when it was last told of */
 	uint64_t wanted_ns; /* monotonic: since when it would be told, 0: not */
 	struct inventory_link told_as;
 };
@@ -58,6 +58,9 @@ struct links {
 		unsigned round;
 	} lately[LATELY];
 	unsigned n_lately, round;
+	/* The kernel tells us of links and of ended ids in one order; whoever else hears of the ids is a little ahead. */
+	struct ended read;  /* in this round: in the copy it is the next owner's links that lead there */
+	struct ended ahead; /* links_nsid_ended, and not read yet: links told of until then are the last owner's */
 	uint32_t recheck; /* a veth whose other end went away: look at the end that stayed */
 };
 
@@ -102,11 +105,11 @@ static int put_link(struct links *l, const struct rtnl_link *k)
 			return -ENOMEM;
 		(*at)->k.peer_nsid = NSID_NONE;
 	}
-	if (k->peer_nsid != (*at)->k.peer_nsid)
+	if (k->peer_nsid != (*at)->k.peer_nsid && !(*at)->peer_ended)
 		led_to(l, (*at)->k.peer_nsid);
 	(*at)->k = *k;
-	(*at)->stale = (*at)->peer_ended = false;
-	(*at)->round = l->round;
+	(*at)->stale = false;
+	(*at)->peer_ended = ended_has(&l->ahead, k->peer_nsid);
 	return 0;
 }
 
@@ -146,7 +149,8 @@ static void remove_link(struct links *l, uint32_t ifindex)
 
 	if (!k)
 		return;
-	led_to(l, k->k.peer_nsid);
+	if (!k->peer_ended)
+		led_to(l, k->k.peer_nsid);
 	/* The kernel tells nothing about a veth whose other end has moved to another namespace. */
 	if (k->k.kind == RTNL_VETH && k->k.peer_nsid == NSID_NONE)
 		l->recheck = k->k.peer;
@@ -159,25 +163,17 @@ static void remove_link(struct links *l, uint32_t ifindex)
 			remove_addr_at(l, i);
 }
 
+static void peer_ended(struct links *l, int32_t nsid)
+{
+	for (struct link *k = after(l, NULL); k; k = after(l, k)) {
+		if (k->k.peer_nsid != nsid || k->peer_ended)
+			continue;
+		k->peer_ended = true;
+		led_to(l, nsid);
+	}
+}
+
 /* ---- what is worth capturing ------------------------------------------------------------------------------------ */
-
-static bool hex_tail(const char *s, size_t n)
-{
-	return strlen(s) == n && strspn(s, "0123456789abcdef") == n;
-}
-
-bool links_runtime_bridge(const char *name)
-{
-	static const char *const usual[] = {"docker[0-9]*", "docker_gwbridge", "podman[0-9]*", "cni*", "cbr[0-9]*",
-					    "nerdctl*", "lxcbr[0-9]*", "lxdbr[0-9]*", "incusbr[0-9]*"};
-
-	if (strncmp(name, "br-", 3) == 0 && hex_tail(name + 3, 12)) /* Docker's own networks */
-		return true;
-	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
-		if (fnmatch(usual[i], name, 0) == 0)
-			return true;
-	return false;
-}
 
 static bool wanted_by_pattern(const struct links *l, const char *name)
 {
@@ -325,6 +321,11 @@ static int on_message(void *arg, const struct nlmsghdr *h)
 			drop_addr(l, &a);
 		else
 			return put_addr(l, &a);
+	} else if (h->nlmsg_type == RTM_DELNSID && rtnl_parse_nsid(h) != NSID_NONE) {
+		if (!ended_take(&l->ahead, rtnl_parse_nsid(h))) {
+			peer_ended(l, rtnl_parse_nsid(h));
+			ended_add(&l->read, rtnl_parse_nsid(h));
+		}
 	}
 	if (l->recheck) {
 		uint32_t ifindex = l->recheck;
@@ -397,6 +398,8 @@ int links_new(struct links **out, const struct inventory_events *ev, const char 
 	nl_set_rcvbuf(l->events, EVENT_BUFFER);
 	r = nl_join(l->events, RTNLGRP_LINK);
 	if (r == 0)
+		r = nl_join(l->events, RTNLGRP_NSID);
+	if (r == 0)
 		r = nl_join(l->events, RTNLGRP_IPV4_IFADDR);
 	if (r == 0)
 		r = nl_join(l->events, RTNLGRP_IPV6_IFADDR);
@@ -444,9 +447,11 @@ int links_dispatch(struct links *l)
 	int r;
 
 	l->round++;
+	l->read.n = 0;
 	if (read(l->timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
 		return -errno;
 	r = nl_events(l->events, on_message, l);
+	l->ahead.n = 0; /* all of it has been read */
 	if (r == -ENOBUFS)
 		return list(l);
 	if (r == 0)
@@ -468,16 +473,14 @@ bool links_reach(const struct links *l, int32_t nsid, bool lately)
 void links_each_peer(const struct links *l, void (*fn)(void *arg, int32_t nsid), void *arg)
 {
 	for (const struct link *k = after(l, NULL); k; k = after(l, k))
-		if (k->k.peer_nsid != NSID_NONE)
+		if (k->k.peer_nsid != NSID_NONE && !k->peer_ended)
 			fn(arg, k->k.peer_nsid);
 }
 
 void links_nsid_ended(struct links *l, int32_t nsid)
 {
-	for (struct link *k = after(l, NULL); k; k = after(l, k)) {
-		if (k->k.peer_nsid != nsid || k->peer_ended || k->round == l->round)
-			continue;
-		k->peer_ended = true;
-		led_to(l, nsid);
-	}
+	if (ended_take(&l->read, nsid))
+		return;
+	peer_ended(l, nsid);
+	ended_add(&l->ahead, nsid);
 }

@@ -20,8 +20,8 @@ void links_each_peer(const struct links *l, void (*fn)(void *arg, int32_t nsid),
 /* Does any of the host's interfaces lead into the namespace of that id? lately: or did one that went in this round of
  * notices or the one before (ids are used again soon)? */
 bool links_reach(const struct links *l, int32_t nsid, bool lately);
-/* The namespace of that id has ended. The id is free at once, the link goes a while later: it must not be taken to lead
- * to the next owner. A link that was told of in this round of notices is the next owner's. */
+/* The caller has read, after links_dispatch in the same round, that the namespace of that id has ended. The id is free
+ * at once, the link goes a while later: it must not be taken to lead to the next owner. */
 void links_nsid_ended(struct links *l, int32_t nsid);
 /* Does an interface with that name look like a container runtime's bridge? */
 bool links_runtime_bridge(const char *name);

@@ -293,6 +293,15 @@ static void take_lists(struct netns *n)
 	free(listed);
 }
 
+/* Since the last round a file came and went, and somebody new talks who has none: told now. The kernel may take seconds
+ * to end it, and whoever writes down what it sent does not wait for that. */
+static void tell_missed(struct netns *n)
+{
+	for (const struct ns *s = n->list; s && n->missed_ns > n->read_ns; s = s->next)
+		if (!s->inode && s->start_ns == n->read_ns)
+			netns_tell_unnamed(n, s);
+}
+
 int netns_dispatch(struct netns *n)
 {
 	uint64_t ticks, now = time_now_ns();
@@ -314,6 +323,7 @@ int netns_dispatch(struct netns *n)
 		if (!still_there(n, s))
 			remove_ns(n, s);
 	}
+	tell_missed(n);
 	n->read_ns = now;
 	take_lists(n);
 	/* What is known now is told before anything that may have to wait. */

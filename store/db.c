@@ -332,7 +332,8 @@ int store_meta_walk(struct store_txn *t, const char *prefix, store_meta_fn *fn, 
 
 	while (!rc) {
 		rc = db_errno(guard_cursor_get(c, &key, &value, op));
-		if (rc || key.mv_size >= sizeof(name) || memcmp(key.mv_data, prefix, strlen(prefix)) != 0)
+		if (rc || key.mv_size >= sizeof(name) || key.mv_size < strlen(prefix) ||
+		    memcmp(key.mv_data, prefix, strlen(prefix)) != 0)
 			break;
 		memcpy(name, key.mv_data, key.mv_size);
 		name[key.mv_size] = '\0';

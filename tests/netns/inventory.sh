@@ -98,6 +98,22 @@ uuid=12345678-1234-1234-1234-$(printf %012x $$)
 short_life "cni-$uuid" cni1 10.77.3.1/16
 lab_check "a runtime's namespace that nobody speaks for is told with its end" lab_poll 20 has "^down name=cni-$uuid .*addrs=10\.77\.3\.1\$" "$OUT"
 
+# Nobody looked while its file was there. It is told of although the kernel has not ended it: something still holds it.
+kill -STOP "$WATCH"
+ip netns add "$P-held"
+nsenter --net="/run/netns/$P-held" sleep 120 &
+HOLDER=$!
+ip -n "$LAB_NS" link add held type veth peer name eth0 netns "$P-held"
+ip -n "$LAB_NS" link set held master br0 up
+ip -n "$P-held" addr add 10.77.4.1/16 dev eth0
+inside() { [ "$(ip netns identify "$HOLDER")" = "$P-held" ]; }
+lab_check "a process is inside" lab_poll 10 inside
+ip netns del "$P-held"
+kill -CONT "$WATCH"
+lab_check "one whose file was gone too soon is told of while it lives" lab_poll 10 \
+	has '^unnamed gone-before-lookup addrs=10\.77\.4\.1$' "$OUT"
+kill "$HOLDER"
+
 # Links change.
 ip -n "$LAB_NS" addr add 10.77.0.99/16 dev br0
 lab_check "a new address of the bridge is told" lab_poll 5 has 'link_up name=br0 .*10\.77\.0\.99' "$OUT"

@@ -109,7 +109,7 @@ static void on_notice(void *arg, bool problem, const char *text)
 static void on_unnamed(void *arg, const struct inventory_unnamed *u)
 {
 	(void)arg;
-	printf("unnamed %s", flow_unnamed_name(u->why));
+	printf("unnamed %s addrs=", flow_unnamed_name(u->why));
 	print_addrs(u->addrs, u->n_addrs);
 	printf("\n");
 }

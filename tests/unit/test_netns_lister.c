@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * inventory/netns_lister: lists fetched by a thread, in a network namespace of our own that is asked about by its id. What
- * was listed last is told last, however late it is taken: else what has changed meanwhile would be forgotten again.
+ * inventory/netns_lister: lists fetched by a thread, in a network namespace of our own that is asked about by its id.
+ * What was listed last is told last, however late it is taken: else what has changed meanwhile would be forgotten.
  */
 #include "config.h"
 
