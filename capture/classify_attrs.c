@@ -68,8 +68,8 @@ static void attrs_tls(const struct classify_flow *f, struct buf *attrs)
 	add_text(attrs, FLOW_ATTR_ALPN, compat_alpn(n), 255);
 }
 
-/* nDPI cuts the port off at the first colon, which leaves of "[fd00::1]:80" no more than "[fd00". The URL, which it makes
- * of the same header and does not cut, has the address. */
+/* nDPI cuts the port off at the first colon, which leaves of "[fd00::1]:80" no more than "[fd00". The URL, which it
+ * makes of the same header and does not cut, has the address. */
 static void add_http_host(const struct ndpi_flow_struct *n, struct buf *attrs)
 {
 	const char *host = n->host_server_name, *url = n->http.url, *end;
