@@ -473,7 +473,7 @@ bool links_reach(const struct links *l, int32_t nsid, bool lately)
 void links_each_peer(const struct links *l, void (*fn)(void *arg, int32_t nsid), void *arg)
 {
 	for (const struct link *k = after(l, NULL); k; k = after(l, k))
-		if (k->k.peer_nsid != NSID_NONE && !k->peer_ended)
+		if (k->k.peer_nsid != NSID_NONE)
 			fn(arg, k->k.peer_nsid);
 }
 

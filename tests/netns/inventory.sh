@@ -113,6 +113,9 @@ kill -CONT "$WATCH"
 lab_check "one whose file was gone too soon is told of while it lives" lab_poll 10 \
 	has '^unnamed gone-before-lookup addrs=10\.77\.4\.1$' "$OUT"
 kill "$HOLDER"
+# Its link must not outlive the bridge below: it would be one of its own for a moment, and be let go, too.
+held_gone() { ! ip -n "$LAB_NS" link show held >/dev/null 2>&1; }
+lab_check "and ends with what held it" lab_poll 20 held_gone
 
 # Links change.
 ip -n "$LAB_NS" addr add 10.77.0.99/16 dev br0
@@ -120,8 +123,10 @@ lab_check "a new address of the bridge is told" lab_poll 5 has 'link_up name=br0
 lab_check "and is the host's" lab_poll 5 has 'host addrs=.*10\.77\.0\.99' "$OUT"
 ip -n "$LAB_NS" link set w1 master br0
 lab_check "a veth that joins a bridge is let go" lab_poll 5 has "link_down index=$(lab_in cat /proc/net/dev_snmp6/w1 | awk '/ifIndex/ { print $2 }')" "$OUT"
+bridge=$(lab_in cat /proc/net/dev_snmp6/br0 | awk '/ifIndex/ { print $2 }')
 ip -n "$LAB_NS" link del br0
-lab_check "a bridge that is gone is let go" lab_poll 5 count 2 '^link_down' "$OUT"
+lab_check "a bridge that is gone is let go" lab_poll 5 has "^link_down index=$bridge\$" "$OUT"
+lab_check "once, and nothing but it and the veth" count 2 '^link_down' "$OUT"
 # What is left of the host's addresses is w1's link-local one, which comes when the kernel has seen that nobody else has it.
 no_10_77() { grep '^host addrs=' "$OUT" | tail -n 1 | grep -qv '10\.77\.'; }
 lab_check "and its addresses with it" lab_poll 5 no_10_77
