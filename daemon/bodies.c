@@ -16,9 +16,12 @@ void body_link_encode(struct buf *b, const struct body_link *l)
 	wire_put_str(b, l->name);
 	wire_put_u8(b, l->bridge);
 	wire_put_u16(b, l->fanout);
+	wire_put_u8(b, l->router);
 	wire_put_u8(b, l->n_addrs);
-	for (unsigned i = 0; i < l->n_addrs; i++)
+	for (unsigned i = 0; i < l->n_addrs; i++) {
 		wire_put_addr(b, &l->addrs[i]);
+		wire_put_u8(b, l->lens[i]);
+	}
 }
 
 int body_link_decode(struct body_link *out, const void *data, size_t len)
@@ -31,11 +34,14 @@ int body_link_decode(struct body_link *out, const void *data, size_t len)
 	wire_get_str(&r, l.name, sizeof(l.name));
 	l.bridge = wire_get_u8(&r) != 0;
 	l.fanout = wire_get_u16(&r);
+	l.router = wire_get_u8(&r) != 0;
 	l.n_addrs = wire_get_u8(&r);
 	if (l.n_addrs > sizeof(l.addrs) / sizeof(l.addrs[0]))
 		return -EBADMSG;
-	for (unsigned i = 0; i < l.n_addrs; i++)
+	for (unsigned i = 0; i < l.n_addrs; i++) {
 		l.addrs[i] = wire_get_addr(&r);
+		l.lens[i] = wire_get_u8(&r);
+	}
 	if (!wire_ok(&r))
 		return -EBADMSG;
 	*out = l;

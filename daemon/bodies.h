@@ -22,7 +22,9 @@ struct body_link {
 	bool bridge;
 	uint16_t fanout; /* PACKET_FANOUT group; 0: one worker takes all */
 	uint8_t n_addrs;
+	bool router; /* as inventory_link has it */
 	struct addr addrs[8];
+	uint8_t lens[8];
 };
 void body_link_encode(struct buf *b, const struct body_link *l);
 int body_link_decode(struct body_link *out, const void *data, size_t len);

@@ -98,8 +98,10 @@ void enforcer_link_up(void *arg, const struct inventory_link *l)
 	known->link.bridge = l->bridge;
 	/* Workers share a bridge through one fanout group; the number must be the same in all and nobody else's. */
 	known->link.fanout = e->n_capture > 1 ? (uint16_t)((getpid() * 31 + (int)l->ifindex) | 1) : 0;
+	known->link.router = l->router;
 	known->link.n_addrs = l->n_addrs;
 	memcpy(known->link.addrs, l->addrs, sizeof(known->link.addrs));
+	memcpy(known->link.lens, l->lens, sizeof(known->link.lens));
 	tell_link(e, &known->link);
 	for (unsigned i = 0; fresh && i < e->n_capture; i++) {
 		/* What was there at the start is watched from when it is watched; nobody has claimed more. */

@@ -26,6 +26,7 @@ struct engine;
 struct engine_options {
 	bool live;         /* conversations are reported while they last; names may come late */
 	uint64_t grace_ns; /* live: how long a flow waits for the name of an end */
+	bool links_named;  /* a person named the links to capture on: a workload's own may not be among them */
 	/* Told of each record as it is stored (or would be: there need be no store), named. May be NULL. */
 	void (*on_flow)(void *arg, const struct flow_rec *f, const struct names_end end[2]);
 	void (*on_attempts)(void *arg, const struct flow_attempts *a, const struct names_end *dst);

@@ -23,13 +23,20 @@
 #define ASKS_MAX 5000u   /* questions to conntrack between two releases (about a second) */
 #define ASKS_CHEAP 1000u /* of which for flows that most likely have nothing to tell */
 
-static void write_bytes(struct engine *e, const void *data, size_t len)
+static bool complete(struct engine *e, struct flow_rec *f, const struct engine_origin *o);
+
+/* o: what conntrack said of it; NULL: nothing, or nobody asked. */
+static void write_bytes(struct engine *e, const void *data, size_t len, const struct engine_origin *o)
 {
 	struct names_end end[2];
 	struct flow_rec f;
 
 	if (flow_decode(&f, data, len))
 		return;
+	if (o && !complete(e, &f, o)) {
+		e->stats.joined++;
+		return;
+	}
 	engine_find_ends(e, &f, end);
 	engine_write(e, &f, end);
 }
@@ -74,6 +81,7 @@ static void unlink_held(struct engine *e, struct held *h)
 	else
 		e->held_end = h->at;
 	e->stats.held--;
+	free(h->origin);
 	free(h);
 }
 
@@ -81,7 +89,7 @@ static void release_first(struct engine *e)
 {
 	struct held *h = e->held;
 
-	write_bytes(e, h->data, h->len);
+	write_bytes(e, h->data, h->len, h->origin);
 	unlink_held(e, h);
 }
 
@@ -93,10 +101,11 @@ void hold_add(struct engine *e, const void *data, size_t len, uint64_t due_ns, u
 		release_first(e);
 	h = malloc(sizeof(*h) + len);
 	if (!h) {
-		write_bytes(e, data, len);
+		write_bytes(e, data, len, NULL);
 		return;
 	}
 	h->next = NULL;
+	h->origin = NULL;
 	h->due_ns = due_ns;
 	h->len = len;
 	await(e, h, token);
@@ -112,6 +121,7 @@ void hold_free(struct engine *e)
 	while (e->held) {
 		struct held *next = e->held->next;
 
+		free(e->held->origin);
 		free(e->held);
 		e->held = next;
 	}
@@ -177,58 +187,94 @@ bool hold_inherit(struct flow_rec *f, const struct flow_rec *last)
 	return changed;
 }
 
+/* An echo's identifier is its port to conntrack. */
+static bool is_echo(const struct flow_rec *f)
+{
+	return proto_is_icmp(f->proto) && f->port[0] && (f->port[1] == (f->proto == PROTO_ICMP ? 8 : 128));
+}
+
 bool hold_wants_origin(struct engine *e, const struct flow_rec *f, const struct names_end end[2])
 {
-	/* A published port is mostly used from outside; between workloads it can be, so that is asked while it is
-	 * cheap. */
-	bool outside = !end[0].workload != !end[1].workload;
-	unsigned most = f->direction == FLOW_DIR_UNKNOWN || outside ? ASKS_MAX : ASKS_CHEAP;
+	bool workload[2] = {end[0].workload != 0, end[1].workload != 0};
+	bool host = end[0].group == NAMES_HOST || end[1].group == NAMES_HOST;
+	bool none = !workload[0] && !workload[1];
+	/* A published port is mostly used from outside, and what is masqueraded leaves as the host's: where the way out
+	 * is captured, both are told of there once more. Between workloads, and between strangers, it can be, so that
+	 * is asked while it is cheap. */
+	unsigned most = f->direction == FLOW_DIR_UNKNOWN || workload[0] != workload[1] || (none && host) ? ASKS_MAX
+													 : ASKS_CHEAP;
 	struct flow_rec last;
 
-	if (!e->o.ask || !(end[0].workload || end[1].workload) || !proto_has_ports(f->proto) || e->asks >= most)
+	if (!e->o.ask || !(proto_has_ports(f->proto) || (none && is_echo(f))) || e->asks >= most)
 		return false;
 	e->asks++;
 	return !engine_txn(e) || store_flow_get(e->txn, f->start_ns, f->id, &last) != 0;
 }
 
-static bool is_workload(const struct engine *e, const struct addr *a, uint64_t at_ns)
+/*
+ * The real ends of a translated conversation. A workload's own link shows it too, if that is captured: always, unless
+ * the links were named by a person, who may have left it out.
+ */
+static bool seen_at(const struct engine *e, const struct flow_rec *f, const struct addr *a)
 {
 	struct names_end end;
 
-	names_find(e->names, a, at_ns, &end);
-	return end.workload != 0;
+	names_find(e->names, a, f->start_ns, &end);
+	return end.workload && (!e->o.links_named || names_on_link(e->names, a, f->iface));
+}
+
+/* Neither a workload's nor the host's. */
+static bool is_stranger(const struct engine *e, const struct flow_rec *f, const struct addr *a)
+{
+	struct names_end end;
+
+	names_find(e->names, a, f->start_ns, &end);
+	return !end.workload && end.group == NAMES_WORLD;
+}
+
+static bool differs(const struct flow_rec *f, unsigned i, const struct addr *a, uint16_t port)
+{
+	return !addr_equal(a, &f->addr[i]) || (proto_has_ports(f->proto) && port != f->port[i]);
+}
+
+static void replace_end(struct flow_rec *f, unsigned i, const struct addr *a, uint16_t port)
+{
+	f->addr[i] = *a;
+	if (proto_has_ports(f->proto))
+		f->port[i] = port;
 }
 
 /*
  * Writes into the record what became known. A connection that the kernel translated is seen once on the client's side,
  * with the address that was asked for, and once on the server's side, perhaps with another client. One of the two is
  * kept: where the server is a workload and was reached through DNAT, the one at the server; else the one at the client.
- * Either way it gets the real ends. False: it is the other one, and a workload's own bridge shows the one to keep.
+ * Either way it gets the real ends, unless both are strangers to whom the host is but a router: then each side stays
+ * what it was on the wire. False: it is the other one, and a workload's own link shows the one to keep.
  */
 static bool complete(struct engine *e, struct flow_rec *f, const struct engine_origin *o)
 {
-	bool dnat = !addr_is_zero(&o->orig_addr), before_dnat, behind_snat;
+	const struct addr client = addr_is_zero(&o->client) ? f->addr[!o->first_began] : o->client;
+	bool dnat = !addr_is_zero(&o->orig_addr), before_dnat, behind_snat, at_server;
 
 	if (f->direction == FLOW_DIR_UNKNOWN)
 		f->direction = FLOW_DIR_CONNTRACK;
+	if (!o->first_began && !proto_has_ports(f->proto))
+		return true; /* a reply: it cannot be turned */
 	if (!o->first_began)
 		turn(f);
-	before_dnat = dnat && (!addr_equal(&o->server, &f->addr[1]) || o->server_port != f->port[1]);
-	behind_snat =
-		!addr_is_zero(&o->client) && (!addr_equal(&o->client, &f->addr[0]) || o->client_port != f->port[0]);
-	if (before_dnat && is_workload(e, &o->server, f->start_ns))
+	before_dnat = dnat && differs(f, 1, &o->server, o->server_port);
+	behind_snat = !addr_is_zero(&o->client) && differs(f, 0, &o->client, o->client_port);
+	if ((before_dnat || behind_snat) && is_stranger(e, f, &client) && is_stranger(e, f, dnat ? &o->server : &f->addr[1]))
+		return true;
+	at_server = dnat && seen_at(e, f, &o->server);
+	if (before_dnat && at_server)
 		return false;
-	if (behind_snat && !(dnat && is_workload(e, &o->server, f->start_ns)) &&
-	    is_workload(e, &o->client, f->start_ns))
+	if (behind_snat && !at_server && seen_at(e, f, &o->client))
 		return false;
-	if (before_dnat) {
-		f->addr[1] = o->server;
-		f->port[1] = o->server_port;
-	}
-	if (behind_snat) {
-		f->addr[0] = o->client;
-		f->port[0] = o->client_port;
-	}
+	if (before_dnat)
+		replace_end(f, 1, &o->server, o->server_port);
+	if (behind_snat)
+		replace_end(f, 0, &o->client, o->client_port);
 	if (dnat) {
 		f->nat_addr = o->orig_addr;
 		f->nat_port = o->orig_port;
@@ -236,34 +282,26 @@ static bool complete(struct engine *e, struct flow_rec *f, const struct engine_o
 	return true;
 }
 
-/* Replaces what is held by its completed form; it goes on waiting for the name of an end, if that is missing. */
-static void rewrite(struct engine *e, struct held *old, const struct flow_rec *f)
+/* Whether an end of it may still get a name, on which depends what becomes of it. */
+static bool may_be_named(const struct engine *e, const struct flow_rec *f, const struct engine_origin *o)
 {
-	struct held *fresh;
-	struct buf b = BUF_INIT;
+	const struct addr *const addr[] = {&f->addr[0], &f->addr[1], &o->client, &o->server};
 
-	flow_encode(&b, f);
-	fresh = buf_failed(&b) ? NULL : malloc(sizeof(*fresh) + b.len);
-	if (fresh) {
-		await_no_more(old);
-		*fresh = *old;
-		fresh->token = 0;
-		fresh->len = b.len;
-		memcpy(fresh->data, b.data, b.len);
-		*fresh->at = fresh;
-		if (fresh->next)
-			fresh->next->at = &fresh->next;
-		else
-			e->held_end = &fresh->next;
-		free(old);
+	for (unsigned i = 0; i < (o->known ? 4 : 2); i++) {
+		struct names_end end;
+
+		if (addr_is_zero(addr[i]))
+			continue;
+		names_find(e->names, addr[i], f->start_ns, &end);
+		if (end.late)
+			return true;
 	}
-	buf_fini(&b);
+	return false;
 }
 
 void engine_origin(struct engine *e, uint64_t token, const struct engine_origin *o)
 {
 	struct held *h = token ? *bucket_of(e, token) : NULL;
-	struct names_end end[2];
 	struct flow_rec f;
 
 	while (h && h->token != token)
@@ -271,16 +309,15 @@ void engine_origin(struct engine *e, uint64_t token, const struct engine_origin 
 	if (!h || flow_decode(&f, h->data, h->len))
 		return; /* it did not wait so long */
 	e->stats.asked++;
-	if (o->known && !complete(e, &f, o)) {
-		e->stats.joined++;
-		unlink_held(e, h);
-		return;
+	await_no_more(h);
+	h->token = 0;
+	if (o->known) {
+		h->origin = malloc(sizeof(*h->origin));
+		if (h->origin)
+			*h->origin = *o;
 	}
-	engine_find_ends(e, &f, end);
-	if (end[0].late || end[1].late) {
-		rewrite(e, h, &f);
-		return;
-	}
-	engine_write(e, &f, end); /* attributes are still in what is held */
+	if (may_be_named(e, &f, o))
+		return; /* it goes on waiting */
+	write_bytes(e, h->data, h->len, h->origin);
 	unlink_held(e, h);
 }

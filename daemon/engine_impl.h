@@ -24,7 +24,8 @@ struct ledger_iface {
 struct held {
 	struct held *next, **at;
 	struct held *same, **same_at;
-	uint64_t due_ns, token; /* token 0: nobody was asked about it */
+	uint64_t due_ns, token; /* token 0: nobody was asked about it, or the answer is there */
+	struct engine_origin *origin; /* the answer, for when the names have come; NULL: none */
 	size_t len;
 	uint8_t data[];
 };

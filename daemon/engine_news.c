@@ -63,7 +63,7 @@ static void take_link(struct engine_role *r, const struct msg *m)
 		r->watched[i] = false;
 		r->n_links++;
 	}
-	names_network(engine_names(r->engine), l.ifindex, l.addrs, l.n_addrs);
+	names_network(engine_names(r->engine), l.ifindex, l.addrs, l.lens, l.router ? 0 : l.n_addrs);
 }
 
 static void take_link_gone(struct engine_role *r, uint32_t ifindex)

@@ -274,7 +274,8 @@ static void read_boot_id(struct engine_role *r)
 static int open_store(struct engine_role *r)
 {
 	const struct store_options so = {r->s.size_budget, r->s.keep_ns, false};
-	const struct engine_options eo = {.live = true, .grace_ns = r->s.grace_ns, .ask = ask, .arg = r};
+	const struct engine_options eo = {.live = true, .grace_ns = r->s.grace_ns, .links_named = r->s.links_named,
+					  .ask = ask, .arg = r};
 	const struct control_events ce = {engine_orders_take, r};
 	uint32_t len = sizeof(r->last_alive_ns);
 	struct store_txn *t;

@@ -254,14 +254,15 @@ int names_host(struct names *n, const struct addr *addrs, size_t count)
 	return 0;
 }
 
-int names_network(struct names *n, uint32_t ifindex, const struct addr *addrs, size_t count)
+int names_network(struct names *n, uint32_t ifindex, const struct addr *addrs, const uint8_t *lens, size_t count)
 {
 	names_network_gone(n, ifindex);
 	for (size_t i = 0; i < count; i++) {
-		/* The bridge's own address tells the network; how long its prefix is matters little for a short
-		 * wait. */
-		struct prefix p = {addrs[i], addr_is_v4(&addrs[i]) ? 96 + 16 : 64};
+		struct prefix p = {addrs[i], lens[i]};
 
+		/* One that stands alone (a gateway's on a veth) tells no network; a guess does for a short wait. */
+		if (p.len >= 128)
+			p.len = addr_is_v4(&addrs[i]) ? 96 + 16 : 64;
 		if (n->n_networks == NETWORKS_MAX)
 			return -ENOSPC;
 		for (unsigned bit = p.len; bit < 128; bit++)
@@ -292,10 +293,10 @@ static bool is_private(const struct addr *a)
 	       (v4[0] == 100 && (v4[1] & 0xc0) == 64) || addr_is_linklocal(a);
 }
 
-static bool in_network(const struct names *n, const struct addr *a)
+bool names_on_link(const struct names *n, const struct addr *a, uint32_t but_ifindex)
 {
 	for (size_t i = 0; i < n->n_networks; i++)
-		if (prefix_contains(&n->networks[i].prefix, a))
+		if (n->networks[i].ifindex != but_ifindex && prefix_contains(&n->networks[i].prefix, a))
 			return true;
 	return false;
 }
@@ -339,7 +340,7 @@ void names_find(const struct names *n, const struct addr *a, uint64_t at_ns, str
 	if (addr_is_loopback(a)) {
 		out->group = NAMES_HOST;
 	} else if (!addr_is_multicast(a)) {
-		out->watched = in_network(n, a);
+		out->watched = names_on_link(n, a, 0);
 		out->late = out->watched || is_private(a);
 	}
 }

@@ -30,9 +30,12 @@ int names_up(struct names *n, const struct workload *w, const char *group, uint6
 void names_down(struct names *n, uint64_t id, uint64_t end_ns);
 /* The host's own addresses, whole list. */
 int names_host(struct names *n, const struct addr *addrs, size_t count);
-/* Addresses and prefixes of container networks: where an unnamed address is worth a moment's wait. */
-int names_network(struct names *n, uint32_t ifindex, const struct addr *addrs, size_t count);
+/* The host's addresses in container networks, each with the length of its network's prefix (of 128 bits): where an
+ * unnamed address is worth a moment's wait. */
+int names_network(struct names *n, uint32_t ifindex, const struct addr *addrs, const uint8_t *lens, size_t count);
 void names_network_gone(struct names *n, uint32_t ifindex);
+/* Does the address lie in such a network, other than that of ifindex? */
+bool names_on_link(const struct names *n, const struct addr *a, uint32_t but_ifindex);
 
 struct names_end {
 	uint64_t workload; /* 0: none */

@@ -77,6 +77,7 @@ void settings_encode(struct buf *b, const struct settings *s)
 	for (unsigned i = 0; i < SETTINGS_NUMBERS; i++)
 		wire_put_var(b, *number[i]);
 	wire_put_u8(b, s->look_inside);
+	wire_put_u8(b, s->bridges[0] != NULL);
 }
 
 int settings_decode(struct settings *out, const void *data, size_t len)
@@ -92,6 +93,7 @@ int settings_decode(struct settings *out, const void *data, size_t len)
 	for (unsigned i = 0; i < SETTINGS_NUMBERS; i++)
 		*number[i] = wire_get_var(&r);
 	s.look_inside = wire_get_u8(&r) != 0;
+	s.links_named = wire_get_u8(&r) != 0;
 	if (!wire_ok(&r))
 		return -EBADMSG;
 	*out = s;

@@ -31,6 +31,7 @@ struct settings {
 	uint64_t table_size, embryonic_timeout_ns, established_timeout_ns, udp_timeout_ns, active_timeout_ns;
 	uint64_t dpi_flows, kernel_ring; /* kernel_ring: bytes, of each interface and worker */
 	bool look_inside;
+	bool links_named; /* there are bridges: what they are is the parent's business alone */
 	/* The store's; 0: its own default (store/db.h). */
 	uint64_t keep_ns, size_budget;
 	uint64_t log_level; /* enum log_level */

@@ -30,8 +30,10 @@ struct inventory_link {
 	uint32_t ifindex;
 	char name[16];
 	bool bridge; /* else a veth of its own */
+	bool router; /* a veth behind which something routes: who has an address of its network need be no workload */
 	uint8_t n_addrs;
 	struct addr addrs[8]; /* the host's addresses on it */
+	uint8_t lens[8];      /* of their networks' prefixes, of 128 bits */
 };
 
 /* Workloads that stay without a name, and why. */

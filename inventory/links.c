@@ -6,8 +6,7 @@
  *
  * A bridge shows every frame between its ports once, so it stands for all of them. A veth on no bridge, whose other
  * end is in another namespace, is a workload's own link; it is told a moment late, since most veths join a bridge just
- * after they have come up. The link that the default route takes leads to the outside, not to
- * a workload: what goes over it was seen before, mostly behind a translated address, and is left out.
+ * after they have come up. One that leads outside is none: links_outside.c.
  */
 #include "config.h"
 #include "inventory/links.h"
@@ -24,49 +23,16 @@
 #include <unistd.h>
 
 #include "common/timefmt.h"
-#include "inventory/ended.h"
-#include "inventory/rtnl.h"
+#include "inventory/links_impl.h"
 
 #define EVENT_BUFFER (4u << 20)
-#define BUCKETS 256u
 #define VETH_GRACE_MS 10
-#define LATELY 256u
-
-struct link {
-	struct link *next;
-	struct rtnl_link k;
-	bool had_veth;  /* a bridge that once had a workload stays worth watching */
-	bool told, stale; /* stale: not seen in the listing under way */
-	bool peer_ended;  /* the namespace it led to is no more, though the link is still there */
-	uint64_t wanted_ns; /* monotonic: since when it would be told, 0: not */
-	struct inventory_link told_as;
-};
-
-struct links {
-	const struct inventory_events *ev;
-	const char *const *patterns;
-	struct nl *events, *query;
-	int epoll, timer;
-	struct link *bucket[BUCKETS]; /* by ifindex */
-	struct rtnl_addr *addrs; /* the host's, of all interfaces */
-	size_t n_addrs, cap_addrs;
-	struct addr *told_addrs;
-	size_t n_told_addrs;
-	bool told_any_addrs, outside_told;
-	struct { /* a ring: where links led that are gone, or lead there no more, and in which round of notices that was */
-		int32_t nsid;
-		unsigned round;
-	} lately[LATELY];
-	unsigned n_lately, round;
-	/* The kernel tells us of links and of ended ids in one order; whoever else hears of the ids is a little ahead. */
-	struct ended read;  /* in this round: in the copy it is the next owner's links that lead there */
-	struct ended ahead; /* links_nsid_ended, and not read yet: links told of until then are the last owner's */
-	uint32_t recheck; /* a veth whose other end went away: look at the end that stayed */
-};
+/* A route that went may be back in a moment: who renews an address takes it away and sets it anew. */
+#define RETURN_GRACE_MS 1000
 
 /* ---- the copy -------------------------------------------------------------------------------------------------- */
 
-static struct link **slot(struct links *l, uint32_t ifindex)
+struct link **links_slot(struct links *l, uint32_t ifindex)
 {
 	struct link **at = &l->bucket[ifindex % BUCKETS];
 
@@ -75,8 +41,7 @@ static struct link **slot(struct links *l, uint32_t ifindex)
 	return at;
 }
 
-/* Walks all links: the one after k, the first for NULL; NULL behind the last. k must still be there. */
-static struct link *after(const struct links *l, const struct link *k)
+struct link *links_after(const struct links *l, const struct link *k)
 {
 	unsigned i = k ? k->k.ifindex % BUCKETS + 1 : 0;
 
@@ -97,7 +62,7 @@ static void led_to(struct links *l, int32_t nsid)
 
 static int put_link(struct links *l, const struct rtnl_link *k)
 {
-	struct link **at = slot(l, k->ifindex);
+	struct link **at = links_slot(l, k->ifindex);
 
 	if (!*at) {
 		*at = calloc(1, sizeof(**at));
@@ -107,6 +72,8 @@ static int put_link(struct links *l, const struct rtnl_link *k)
 	}
 	if (k->peer_nsid != (*at)->k.peer_nsid && !(*at)->peer_ended)
 		led_to(l, (*at)->k.peer_nsid);
+	if (k->up != (*at)->k.up || k->master != (*at)->k.master)
+		(*at)->asked = false; /* its routes went and came unsaid */
 	(*at)->k = *k;
 	(*at)->stale = false;
 	(*at)->peer_ended = ended_has(&l->ahead, k->peer_nsid);
@@ -133,19 +100,23 @@ static int put_addr(struct links *l, const struct rtnl_addr *a)
 		l->cap_addrs = cap;
 	}
 	l->addrs[l->n_addrs++] = *a;
+	links_routes_changed(l, a->ifindex);
 	return 0;
 }
 
 static void drop_addr(struct links *l, const struct rtnl_addr *a)
 {
-	for (size_t i = l->n_addrs; i-- > 0;)
-		if (l->addrs[i].ifindex == a->ifindex && addr_equal(&l->addrs[i].addr, &a->addr))
+	for (size_t i = l->n_addrs; i-- > 0;) {
+		if (l->addrs[i].ifindex == a->ifindex && addr_equal(&l->addrs[i].addr, &a->addr)) {
 			remove_addr_at(l, i);
+			links_routes_changed(l, a->ifindex);
+		}
+	}
 }
 
 static void remove_link(struct links *l, uint32_t ifindex)
 {
-	struct link **at = slot(l, ifindex), *k = *at;
+	struct link **at = links_slot(l, ifindex), *k = *at;
 
 	if (!k)
 		return;
@@ -165,7 +136,7 @@ static void remove_link(struct links *l, uint32_t ifindex)
 
 static void peer_ended(struct links *l, int32_t nsid)
 {
-	for (struct link *k = after(l, NULL); k; k = after(l, k)) {
+	for (struct link *k = links_after(l, NULL); k; k = links_after(l, k)) {
 		if (k->k.peer_nsid != nsid || k->peer_ended)
 			continue;
 		k->peer_ended = true;
@@ -185,26 +156,9 @@ static bool wanted_by_pattern(const struct links *l, const char *name)
 
 static bool on_bridge(struct links *l, const struct link *k)
 {
-	const struct link *master = k->k.master ? *slot(l, k->k.master) : NULL;
+	const struct link *master = k->k.master ? *links_slot(l, k->k.master) : NULL;
 
 	return master && master->k.kind == RTNL_BRIDGE;
-}
-
-/* Asked only of a veth that would otherwise be captured on. */
-static bool leads_outside(struct links *l, const struct link *k)
-{
-	char text[160];
-
-	if (rtnl_default_ifindex(l->query, AF_INET) != k->k.ifindex &&
-	    rtnl_default_ifindex(l->query, AF_INET6) != k->k.ifindex)
-		return false;
-	if (!l->outside_told) {
-		snprintf(text, sizeof(text), "%s has the default route: it leads outside, not to a workload, and is not "
-			 "captured on", k->k.name);
-		l->ev->notice(l->ev->arg, false, text);
-		l->outside_told = true;
-	}
-	return true;
 }
 
 static bool wanted(struct links *l, const struct link *k)
@@ -215,7 +169,7 @@ static bool wanted(struct links *l, const struct link *k)
 		return wanted_by_pattern(l, k->k.name);
 	if (k->k.kind == RTNL_BRIDGE)
 		return k->had_veth || links_runtime_bridge(k->k.name);
-	return k->k.peer_nsid != NSID_NONE && !on_bridge(l, k) && (k->told || !leads_outside(l, k));
+	return k->k.peer_nsid != NSID_NONE && !on_bridge(l, k);
 }
 
 /* ---- telling --------------------------------------------------------------------------------------------------- */
@@ -226,11 +180,14 @@ static void fill(const struct links *l, const struct link *k, struct inventory_l
 	out->ifindex = k->k.ifindex;
 	memcpy(out->name, k->k.name, sizeof(out->name));
 	out->bridge = k->k.kind == RTNL_BRIDGE;
+	out->router = k->via.outside || k->via.router;
 	/* Should the room run out, the addresses that people use are in. */
 	for (int local = 0; local < 2; local++)
 		for (size_t i = 0; i < l->n_addrs && out->n_addrs < sizeof(out->addrs) / sizeof(out->addrs[0]); i++)
-			if (l->addrs[i].ifindex == out->ifindex && addr_is_linklocal(&l->addrs[i].addr) == (local == 1))
+			if (l->addrs[i].ifindex == out->ifindex && addr_is_linklocal(&l->addrs[i].addr) == (local == 1)) {
+				out->lens[out->n_addrs] = l->addrs[i].len;
 				out->addrs[out->n_addrs++] = l->addrs[i].addr;
+			}
 }
 
 static int addr_order(const void *a, const void *b)
@@ -260,45 +217,66 @@ static void tell_host_addrs(struct links *l)
 	l->ev->host_addrs(l->ev->arg, all, n);
 }
 
-/* Has it been wanted long enough? If not, it is looked at again soon. */
-static bool settled(const struct links *l, struct link *k)
+void links_wake(struct links *l, uint64_t at_ns)
 {
-	struct itimerspec t = {.it_value = {0, VETH_GRACE_MS * 1000000l}};
-	uint64_t now = time_mono_ns();
+	struct itimerspec t = {.it_value = {(time_t)(at_ns / NS_PER_S), (long)(at_ns % NS_PER_S)}};
+
+	if (l->wake_ns && l->wake_ns <= at_ns)
+		return;
+	l->wake_ns = at_ns;
+	(void)timerfd_settime(l->timer, TFD_TIMER_ABSTIME, &t, NULL);
+}
+
+/* Has it been wanted long enough? If not, it is looked at again soon. */
+static bool settled(struct links *l, struct link *k)
+{
+	uint64_t grace_ns = (k->outside_told ? RETURN_GRACE_MS : VETH_GRACE_MS) * NS_PER_MS, now = time_mono_ns();
 
 	if (k->k.kind == RTNL_BRIDGE || k->told)
 		return true;
 	if (!k->wanted_ns)
 		k->wanted_ns = now;
-	if (now - k->wanted_ns >= VETH_GRACE_MS * NS_PER_MS)
+	if (now - k->wanted_ns >= grace_ns)
 		return true;
-	(void)timerfd_settime(l->timer, 0, &t, NULL);
+	links_wake(l, k->wanted_ns + grace_ns);
 	return false;
+}
+
+static void tell(struct links *l, struct link *k, bool want)
+{
+	struct inventory_link now;
+	char text[80];
+
+	if (want)
+		fill(l, k, &now);
+	if (want && (!k->told || memcmp(&now, &k->told_as, sizeof(now)) != 0)) {
+		k->told_as = now;
+		if (k->outside_told) {
+			snprintf(text, sizeof(text), "%s has no default route any more: it is captured on", k->k.name);
+			l->ev->notice(l->ev->arg, false, text);
+			k->outside_told = false;
+		}
+		l->ev->link_up(l->ev->arg, &now);
+	} else if (!want && k->told) {
+		l->ev->link_down(l->ev->arg, k->k.ifindex);
+	}
+	k->told = want;
 }
 
 static void tell_changes(struct links *l)
 {
-	struct inventory_link now;
-
-	for (const struct link *k = after(l, NULL); k; k = after(l, k))
+	for (const struct link *k = links_after(l, NULL); k; k = links_after(l, k))
 		if (k->k.kind == RTNL_VETH && on_bridge(l, k))
-			(*slot(l, k->k.master))->had_veth = true;
-	for (struct link *k = after(l, NULL); k; k = after(l, k)) {
-		bool want = wanted(l, k);
+			(*links_slot(l, k->k.master))->had_veth = true;
+	for (struct link *k = links_after(l, NULL); k; k = links_after(l, k)) {
+		/* Of most veths this need not be known: they are on a bridge a moment later. */
+		bool want = wanted(l, k) && !((k->told || k->outside_told) && links_lead_outside(l, k));
 
 		if (!want)
 			k->wanted_ns = 0;
 		else if (!settled(l, k))
 			continue;
-		if (want)
-			fill(l, k, &now);
-		if (want && (!k->told || memcmp(&now, &k->told_as, sizeof(now)) != 0)) {
-			k->told_as = now;
-			l->ev->link_up(l->ev->arg, &now);
-		} else if (!want && k->told) {
-			l->ev->link_down(l->ev->arg, k->k.ifindex);
-		}
-		k->told = want;
+		tell(l, k, want && !links_lead_outside(l, k));
 	}
 	tell_host_addrs(l);
 }
@@ -329,10 +307,11 @@ static int on_message(void *arg, const struct nlmsghdr *h)
 	}
 	if (l->recheck) {
 		uint32_t ifindex = l->recheck;
+		const struct link *at = *links_slot(l, ifindex);
 
 		l->recheck = 0;
 		/* It asks for the kernel's global lock: not for an index that is another namespace's. */
-		if (*slot(l, ifindex) && (*slot(l, ifindex))->k.kind == RTNL_VETH && rtnl_get_link(l->query, ifindex, &k) == 0)
+		if (at && at->k.kind == RTNL_VETH && rtnl_get_link(l->query, ifindex, &k) == 0)
 			return put_link(l, &k);
 	}
 	return 0;
@@ -342,7 +321,7 @@ static void mark_stale(void *arg)
 {
 	struct links *l = arg;
 
-	for (struct link *k = after(l, NULL); k; k = after(l, k))
+	for (struct link *k = links_after(l, NULL); k; k = links_after(l, k))
 		k->stale = true;
 }
 
@@ -359,8 +338,8 @@ static int list(struct links *l)
 	r = rtnl_dump_links(l->query, NSID_NONE, on_message, mark_stale, l);
 	if (r < 0)
 		return r;
-	for (struct link *k = after(l, NULL), *next; k; k = next) {
-		next = after(l, k);
+	for (struct link *k = links_after(l, NULL), *next; k; k = next) {
+		next = links_after(l, k);
 		if (k->stale)
 			remove_link(l, k->k.ifindex);
 	}
@@ -386,11 +365,14 @@ int links_new(struct links **out, const struct inventory_events *ev, const char 
 	r = rtnl_open(&l->query);
 	if (r == 0)
 		r = nl_open(&l->events, NETLINK_ROUTE);
+	if (r == 0)
+		r = routes_new(&l->routes);
 	if (r < 0)
 		goto fail;
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
 	l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (l->epoll < 0 || l->timer < 0 || epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->timer, &e) < 0 ||
+	    epoll_ctl(l->epoll, EPOLL_CTL_ADD, routes_fd(l->routes), &e) < 0 ||
 	    epoll_ctl(l->epoll, EPOLL_CTL_ADD, nl_fd(l->events), &e) < 0) {
 		r = -errno;
 		goto fail;
@@ -421,12 +403,13 @@ void links_free(struct links *l)
 {
 	if (!l)
 		return;
-	for (struct link *k = after(l, NULL), *next; k; k = next) {
-		next = after(l, k);
+	for (struct link *k = links_after(l, NULL), *next; k; k = next) {
+		next = links_after(l, k);
 		free(k);
 	}
 	nl_close(l->events);
 	nl_close(l->query);
+	routes_free(l->routes);
 	if (l->epoll >= 0)
 		close(l->epoll);
 	if (l->timer >= 0)
@@ -450,6 +433,11 @@ int links_dispatch(struct links *l)
 	l->read.n = 0;
 	if (read(l->timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
 		return -errno;
+	if (time_mono_ns() >= l->wake_ns)
+		l->wake_ns = 0;
+	r = routes_dispatch(l->routes, links_routes_changed, l);
+	if (r < 0)
+		return r;
 	r = nl_events(l->events, on_message, l);
 	l->ahead.n = 0; /* all of it has been read */
 	if (r == -ENOBUFS)
@@ -464,7 +452,7 @@ bool links_reach(const struct links *l, int32_t nsid, bool lately)
 	for (unsigned i = 0; lately && i < LATELY && i < l->n_lately; i++)
 		if (l->lately[i].nsid == nsid && l->round - l->lately[i].round <= 1)
 			return true;
-	for (const struct link *k = after(l, NULL); k; k = after(l, k))
+	for (const struct link *k = links_after(l, NULL); k; k = links_after(l, k))
 		if (k->k.peer_nsid == nsid && !k->peer_ended)
 			return true;
 	return false;
@@ -472,7 +460,7 @@ bool links_reach(const struct links *l, int32_t nsid, bool lately)
 
 void links_each_peer(const struct links *l, void (*fn)(void *arg, int32_t nsid), void *arg)
 {
-	for (const struct link *k = after(l, NULL); k; k = after(l, k))
+	for (const struct link *k = links_after(l, NULL); k; k = links_after(l, k))
 		if (k->k.peer_nsid != NSID_NONE)
 			fn(arg, k->k.peer_nsid);
 }

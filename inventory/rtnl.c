@@ -78,6 +78,7 @@ int rtnl_parse_addr(struct rtnl_addr *out, const struct nlmsghdr *h)
 		out->addr = addr_from_v6(nl_attr_data(a));
 	else
 		return -EINVAL;
+	out->len = (uint8_t)(i->ifa_prefixlen + (i->ifa_family == AF_INET ? 96 : 0));
 	out->ifindex = i->ifa_index;
 	return 0;
 }
@@ -168,40 +169,6 @@ int rtnl_get_link(struct nl *s, uint32_t ifindex, struct rtnl_link *out)
 out:
 	nl_msg_fini(&m);
 	return r;
-}
-
-static int take_oif(void *arg, const struct nlmsghdr *h)
-{
-	const struct nlattr *tb[RTA_MAX + 1];
-
-	if (h->nlmsg_type == RTM_NEWROUTE && nl_body(h, sizeof(struct rtmsg))) {
-		nl_attrs(tb, RTA_MAX, h, sizeof(struct rtmsg));
-		*(uint32_t *)arg = nl_attr_u32(tb[RTA_OIF]);
-	}
-	return 0;
-}
-
-uint32_t rtnl_default_ifindex(struct nl *s, int family)
-{
-	/* Documentation addresses (RFC 5737, RFC 3849): nobody has a route of their own for them. */
-	static const uint8_t v4[4] = {192, 0, 2, 1}, v6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
-	uint32_t ifindex = 0;
-	struct rtmsg *t;
-	struct nl_msg m;
-
-	t = nl_msg_init(&m, RTM_GETROUTE, 0, sizeof(*t));
-	if (!t)
-		goto out;
-	t->rtm_family = (uint8_t)family;
-	t->rtm_dst_len = family == AF_INET ? 32 : 128;
-	if (family == AF_INET)
-		nl_put(&m, RTA_DST, v4, sizeof(v4));
-	else
-		nl_put(&m, RTA_DST, v6, sizeof(v6));
-	(void)nl_request(s, &m, take_oif, &ifindex);
-out:
-	nl_msg_fini(&m);
-	return ifindex;
 }
 
 int32_t rtnl_parse_nsid(const struct nlmsghdr *h)

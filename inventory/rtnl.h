@@ -27,6 +27,7 @@ struct rtnl_link {
 struct rtnl_addr {
 	uint32_t ifindex;
 	struct addr addr;
+	uint8_t len; /* of the network's prefix, of 128 bits */
 };
 
 int rtnl_open(struct nl **out); /* for questions; 0 or negative errno */
@@ -39,8 +40,6 @@ int rtnl_parse_addr(struct rtnl_addr *out, const struct nlmsghdr *h);
 int rtnl_dump_links(struct nl *s, int32_t nsid, nl_fn *fn, void (*again)(void *arg), void *arg);
 int rtnl_dump_addrs(struct nl *s, int32_t nsid, nl_fn *fn, void (*again)(void *arg), void *arg);
 int rtnl_get_link(struct nl *s, uint32_t ifindex, struct rtnl_link *out); /* -ENODEV */
-/* The interface that traffic to the outside takes, 0 if there is none. */
-uint32_t rtnl_default_ifindex(struct nl *s, int family);
 /* The id of the namespace behind fd, given to it if it has none yet. Not negative, or negative errno. */
 int rtnl_nsid(struct nl *s, int fd);
 /* The nsid that an RTM_NEWNSID or RTM_DELNSID is about, or NSID_NONE. */

@@ -296,13 +296,14 @@ static unsigned why(struct bench *b, const char *client, uint64_t start_ns)
 static void test_unnamed(void)
 {
 	struct addr bridge = addr_of("10.0.0.1");
+	uint8_t len = 96 + 24;
 	struct engine_stats s;
 	struct bench b;
 
 	bench_init(&b, false);
 	up(&b, 12, "shop/web", "10.0.0.9");
 	CHECK_EQ(why(&b, "10.0.0.70", T0), FLOW_UNNAMED_PRIVATE);
-	CHECK_EQ(names_network(engine_names(b.engine), 2, &bridge, 1), 0);
+	CHECK_EQ(names_network(engine_names(b.engine), 2, &bridge, &len, 1), 0);
 	CHECK_EQ(why(&b, "10.0.0.71", T0), FLOW_UNNAMED_NEVER);
 	CHECK_EQ(why(&b, "8.8.8.8", T0), FLOW_UNNAMED_NONE); /* the world's */
 	CHECK_EQ(why(&b, "10.0.0.9", T0), FLOW_UNNAMED_NONE); /* named */
