@@ -56,7 +56,7 @@ table ip nat {
 NFT
 lab_serve s 80
 for port in 443 444 7000; do
-	at "$world" busybox nc -ll -p $port -e cat >/dev/null 2>&1 </dev/null &
+	nsenter --net="/proc/$world/ns/net" busybox nc -ll -p $port -e cat >/dev/null 2>&1 </dev/null &
 	LAB_PIDS="$LAB_PIDS $!"
 done
 listening() { at "$world" busybox netstat -ltn | grep -c ':\(443\|444\|7000\) ' | grep -qx 3; }
@@ -141,7 +141,7 @@ shape "IPv6 only" 'ip -6 route add default via 2001:db8:1::1' 'ip -6 route del d
 shape "one of several, not the best" 'ip route add default via 10.91.9.2 metric 10 table 5; ip route add default dev up0 metric 900' \
 	'ip route flush table 5; ip route del default'
 shape "several next hops" 'ip route add default nexthop via 203.0.113.1 nexthop dev br-one' 'ip route del default'
-lab_in ip addr add 2001:db8:9::1/64 dev vx nodad
+lab_in ip addr add 2001:db8:9::1/64 dev br-one nodad
 shape "IPv6, several next hops" 'ip -6 route add default nexthop via 2001:db8:1::1 nexthop via 2001:db8:9::2' \
 	'ip -6 route del default'
 shape "a next hop of its own" 'ip nexthop add id 7 via 203.0.113.1 dev up0 && ip route add default nhid 7' \
@@ -167,6 +167,7 @@ lab_check "workloads' links are captured all the while" others
 lab_check "nothing was told of them" told 0 'v[xcr] has'
 lab_in sh -c 'ip rule del from 10.91.1.0/24 lookup 102; ip rule del fwmark 5 lookup 103; ip route del 10.0.0.0/8'
 lab_check "weir ends" weir_stop
+lab_check "still one record for each, with all that had waited" joined
 
 # Started with the route there, it says so; told by a person to capture on it, it does, and has one record for each.
 log=$LAB_DIR/log2 state=$LAB_DIR/state2
@@ -179,6 +180,7 @@ lab_check "and that is told" lab_poll 10 told 1 'up0 has the default route: it l
 spoke
 lab_check "one record for each" lab_poll 10 joined
 lab_check "weir ends" weir_stop
+lab_check "still one record for each, with all that had waited" joined
 named() { # patterns
 	log=$LAB_DIR/log-$1 state=$LAB_DIR/state-$1
 	mkdir "$state"
@@ -189,6 +191,7 @@ named() { # patterns
 	spoke
 	lab_check "one record for each, captured on $2" lab_poll 10 joined
 	lab_check "weir ends" weir_stop
+	lab_check "still one record for each, with all that had waited" joined
 }
 named both '"br-*", "up0"'
 named alone '"up0"'
