@@ -20,8 +20,9 @@ struct inventory_settings {
 	const char *netns_dir;              /* NULL: /run/netns */
 	/* NULL-terminated "pattern -> group" for workloads without labels; NULL: none */
 	const char *const *name_templates;
-	const char *const *bridges; /* NULL-terminated patterns of bridges to capture on; NULL: every bridge that
-				       has a veth port or a container runtime's name */
+	const char *const *bridges; /* NULL-terminated patterns of bridges and veths to capture on; NULL: every bridge
+				       that has a veth port or a container runtime's name, and every veth on none
+				       that leads into another namespace and is no default route's */
 	bool no_kernel; /* only the runtime is asked: no links, addresses, namespaces */
 };
 

@@ -80,7 +80,7 @@ flows() { w flows -o json 2>/dev/null | jq -c 'select(.proto == "TCP" or .proto 
 joined() {
 	flows >"$LAB_DIR/flows"
 	jq -es --arg m "$LAB_NS-m" --arg s "$LAB_NS-s" '
-		map(select(.dest_port == 80 or .dest_port == 8080)) as $in |
+		map(select((.dest_port == 80 or .dest_port == 8080) and .src_ip != "203.0.113.1")) as $in |
 		map(select(.dest_port == 443)) as $out | map(select(.proto == "ICMP")) as $ping |
 		($in | length == 1) and ($in[0] | .src_ip == "198.51.100.9" and .src.group == "world" and .src.unnamed == null and
 			.dest.workload == $s and .nat == {"dest_ip": "203.0.113.2", "dest_port": 8080} and .direction == "syn" and
@@ -91,6 +91,10 @@ joined() {
 }
 own() { # the host's own conversation with that port of the world: how many records, jq condition on each
 	flows | jq -es "map(select(.dest_port == $1)) | length == $2 and all(.[]; .src.group == \"host\" and $3)" >/dev/null
+}
+neighbour() { # the router itself, in the network of the way out: the world's, too, and nobody waited for its name
+	flows | jq -es 'map(select(.src_ip == "203.0.113.1")) | length == 1 and (.[0] | .src.group == "world" and
+		.src.unnamed == null and .dest_port == 80 and .nat.dest_port == 8080)' >/dev/null
 }
 lab_explain() {
 	flows | jq -c '[.proto, .src_ip, .src_port, .dest_ip, .dest_port, .src.workload // .src.group, .nat, .flow.pkts_toserver]' | tail -n 8
@@ -190,6 +194,8 @@ named() { # patterns
 	lab_check "as asked" lab_poll 20 captured up0
 	spoke
 	lab_check "one record for each, captured on $2" lab_poll 10 joined
+	lab_check "speaks: the router" say at "$router" timeout 20 busybox nc 203.0.113.2 8080
+	lab_check "the router is the world's" lab_poll 10 neighbour
 	lab_check "weir ends" weir_stop
 	lab_check "still one record for each, with all that had waited" joined
 }
