@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the host translates is seen on both of its sides where its way out is captured, and has one record: the one on the
- * link of the workload that it is about, also when the workload's name comes after the conversation, and also when that link
- * is not captured.
+ * What the host translates is seen on both of its sides where its way out is captured, and has one record: the one on
+ * the link of the workload that it is about, also when the workload's name comes after the conversation, and also when
+ * that link is not captured.
  */
 #include "config.h"
 
@@ -160,7 +160,8 @@ static void test_known(const struct view *v)
 	CHECK_EQ(s.joined, 1);
 	CHECK_EQ(s.held, 0);
 	/* The other side, on the workload's own link. */
-	CHECK(v->dnat ? seen(&b, &f, BRIDGE, WORLD, 40000, "10.0.0.5", 80) : seen(&b, &f, BRIDGE, "10.0.0.5", 41000, WORLD, 443));
+	CHECK(v->dnat ? seen(&b, &f, BRIDGE, WORLD, 40000, "10.0.0.5", 80)
+		      : seen(&b, &f, BRIDGE, "10.0.0.5", 41000, WORLD, 443));
 	engine_origin(b.engine, b.token, &o);
 	engine_release(b.engine, T0 + 60 * NS_PER_S, true);
 	CHECK(stored(&b, &f, &got));
