@@ -7,17 +7,19 @@
 . "${top_srcdir:-.}/tests/netns/lib.sh"
 lab_daemon uplink nft
 
-# A namespace without a name, which is no workload's; its process in $1.
+# A namespace without a name, which is no workload's; its process in $LAB_PID.
 nameless() {
 	unshare --net sleep 3600 >/dev/null 2>&1 </dev/null &
-	LAB_PIDS="$LAB_PIDS $!"
-	eval "$1=$!"
-	lab_poll 10 apart "$!" || lab_skip "no network namespaces here"
+	LAB_PID=$!
+	LAB_PIDS="$LAB_PIDS $LAB_PID"
+	lab_poll 10 apart "$LAB_PID" || lab_skip "no network namespaces here"
 }
 apart() { [ "$(readlink "/proc/$1/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
-at() { lab_pid=$1; shift; nsenter --net="/proc/$lab_pid/ns/net" "$@"; }
-nameless router
-nameless world
+at() { lab_who=$1; shift; nsenter --net="/proc/$lab_who/ns/net" "$@"; }
+nameless
+router=$LAB_PID
+nameless
+world=$LAB_PID
 lab_in ip link add up0 type veth peer name eth0 netns "$router"
 lab_in ip link set up0 address 02:00:00:00:00:02
 at "$router" ip link add eth1 type veth peer name eth0 netns "$world"
@@ -64,7 +66,7 @@ lab_poll 10 listening || lab_skip "busybox nc serves nobody"
 
 captured() { status_is "any(.interfaces[]; .name == \"$1\" and .attached)"; }
 left_out() { status_is ".inventory.settled and all(.interfaces[]; .name != \"$1\" or (.attached | not))"; }
-others() { for l in br-one vx vc vr; do captured $l || return 1; done; }
+others() { for l in br-one vx vc vr; do captured "$l" || return 1; done; }
 told() { # times, what
 	[ "$(grep -c "^weir: $2" "$log")" = "$1" ]
 }
