@@ -47,8 +47,6 @@
 #define YOUNG_NS (3 * NS_PER_S)
 /* How long a list of links can wait: until then most are known to be attached anyway, or gone. */
 #define LINKS_AFTER_NS (100 * NS_PER_MS)
-/* Of those that talk and have no file, most are containers. */
-#define NAMELESS_MAX 8192
 
 static void list_addrs(struct netns *n, struct ns *s)
 {
@@ -59,8 +57,10 @@ static void list_addrs(struct netns *n, struct ns *s)
 /* Before we are at work nobody waits, and everything that is there shall be told at once. */
 static void list_links(struct netns *n, struct ns *s)
 {
+	const struct netns_question q = {s->nsid, s->inode, s->inside.bridges_told};
+
 	s->links_due_ns = 0;
-	if (!n->started || netns_lister_ask(n->lister, s->nsid, s->inode) < 0)
+	if (!n->started || netns_lister_ask(n->lister, &q) < 0)
 		(void)inside_list_links(&s->inside, n->query, s->nsid);
 }
 
@@ -72,31 +72,16 @@ static void list_links_later(struct ns *s)
 
 /* ---- coming and going ------------------------------------------------------------------------------------------ */
 
-static struct ns *find(struct netns *n, int32_t nsid)
-{
-	struct ns *s = n->list;
-
-	while (s && s->nsid != nsid)
-		s = s->next;
-	return s;
-}
-
 static void remove_ns(struct netns *n, struct ns *s)
 {
-	struct ns **at = &n->list;
-
-	while (*at != s)
-		at = &(*at)->next;
 	if (!s->inode) {
-		n->n_nameless--;
 		netns_tell_unnamed(n, s);
 	} else if (!s->told) { /* it had an address, and nobody has spoken for it */
 		s->attached |= links_reach(n->links, s->nsid, true);
 		(void)netns_tell(n, s, true);
 	}
-	*at = s->next;
 	netns_tell_gone(n, s);
-	free(s);
+	netns_set_remove(&n->set, s);
 }
 
 static void denied(struct netns *n, const char *what, int error)
@@ -108,28 +93,23 @@ static void denied(struct netns *n, const char *what, int error)
 	n->told_denied = true;
 }
 
+/* Nameless until it gets its file. */
 static struct ns *add_ns(struct netns *n, int32_t nsid, uint64_t start_ns)
 {
-	struct ns *s = calloc(1, sizeof(*s));
+	struct ns *s = netns_set_add(&n->set, nsid);
 
 	if (!s)
 		return NULL;
-	s->nsid = nsid;
 	s->start_ns = start_ns;
 	s->seen_ns = time_mono_ns();
-	s->next = n->list;
-	n->list = s;
 	return s;
 }
 
 /* Whoever is still nameless may have ended and begun again unnoticed. */
 static void forget_nameless(struct netns *n)
 {
-	for (struct ns *s = n->list, *next; s; s = next) {
-		next = s->next;
-		if (!s->inode)
-			remove_ns(n, s);
-	}
+	while (n->set.nameless)
+		remove_ns(n, n->set.nameless);
 }
 
 /* The notice may be about an earlier owner of the id: look who has it now. */
@@ -149,7 +129,7 @@ static bool still_there(struct netns *n, const struct ns *s)
 static void on_own_notice(struct netns *n, const struct nlmsghdr *h)
 {
 	int32_t nsid = h->nlmsg_type == RTM_DELNSID ? rtnl_parse_nsid(h) : NSID_NONE;
-	struct ns *s = find(n, nsid);
+	struct ns *s = netns_set_find(&n->set, nsid);
 
 	if (nsid == NSID_NONE || (s && s->inode && still_there(n, s)))
 		return;
@@ -160,22 +140,21 @@ static void on_own_notice(struct netns *n, const struct nlmsghdr *h)
 
 static void on_inner_notice(struct netns *n, int32_t nsid, const struct nlmsghdr *h)
 {
-	struct ns *s = find(n, nsid);
+	struct ns *s = netns_set_find(&n->set, nsid);
 
-	if (!s && n->n_nameless < NAMELESS_MAX) {
+	if (!s && n->set.n_nameless < NETNS_NAMELESS_MAX)
 		s = add_ns(n, nsid, n->read_ns);
-		n->n_nameless += s != NULL;
-	}
 	if (s && inside_notice(&s->inside, h) && s->inode && !s->attached)
 		list_links_later(s);
 }
 
-static void on_notice(void *arg, int32_t nsid, const struct nlmsghdr *h)
+static int on_notice(void *arg, int32_t nsid, const struct nlmsghdr *h)
 {
 	if (nsid == NSID_NONE)
 		on_own_notice(arg, h);
 	else
 		on_inner_notice(arg, nsid, h);
+	return 0;
 }
 
 static int read_notices(struct netns *n)
@@ -218,21 +197,20 @@ static bool on_file(void *arg, const char *name, int fd)
 	}
 	/* The descriptor keeps it alive: once all notices are read, the id is its own and nobody's before it. */
 	(void)read_notices(n);
-	s = find(n, nsid);
+	s = netns_set_find(&n->set, nsid);
 	if (s && s->inode == st.st_ino)
 		return true; /* a second name */
 	if (s && s->inode) {
 		remove_ns(n, s); /* its end must have been lost */
 		s = NULL;
 	}
-	if (s)
-		n->n_nameless--;
-	else
+	if (!s)
 		s = add_ns(n, nsid, 0);
 	if (!s)
 		return true;
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	s->inode = st.st_ino;
+	netns_set_named(&n->set, s);
 	s->start_ns = (uint64_t)st.st_ctim.tv_sec * NS_PER_S + (uint64_t)st.st_ctim.tv_nsec;
 	if (n->started)
 		list_links_later(s);
@@ -248,12 +226,8 @@ static void ask_what_is_due(struct netns *n, bool lost)
 	uint64_t now = time_mono_ns(), next_ns = UINT64_MAX, at;
 	struct itimerspec t = {0};
 
-	for (struct ns *s = n->list; s; s = s->next) {
-		bool young;
-
-		if (!s->inode)
-			continue;
-		young = now - s->seen_ns < YOUNG_NS;
+	for (struct ns *s = n->set.named; s; s = s->next) {
+		bool young = now - s->seen_ns < YOUNG_NS;
 
 		at = s->asked_ns + (young ? POLL_YOUNG_MS : POLL_MS) * NS_PER_MS;
 		if (lost || (n->deaf && now >= at)) {
@@ -278,38 +252,48 @@ static void ask_what_is_due(struct netns *n, bool lost)
 	(void)timerfd_settime(n->poll_timer, 0, &t, NULL);
 }
 
-static void take_lists(struct netns *n)
+/*
+ * A list is fetched beside us, at some time between the question and the answer, while we read notices:
+ *	- whose it is: an id may have ended, and mean another namespace, before the list was fetched. Only answers that
+ *	  were there before this round's notices were read are taken: had it ended by then, we would know.
+ *	- what is newer: a notice of this or a later round can be older than the list, but then it was, or will be,
+ *	  followed by those of what the list shows. A notice read since the question can be newer than the list, and no
+ *	  other follows it: it must not be forgotten for the list (inside_take_links), which is asked for again.
+ */
+static void take_lists(struct netns *n, unsigned ready)
 {
 	struct inside *listed = malloc(sizeof(*listed));
-	uint64_t inode;
-	int32_t nsid;
+	struct netns_question q;
 
-	while (listed && netns_lister_take(n->lister, &nsid, &inode, listed)) {
-		struct ns *s = find(n, nsid);
+	while (listed && ready-- && netns_lister_take(n->lister, &q, listed)) {
+		struct ns *s = netns_set_find(&n->set, q.nsid);
 
-		if (s && s->inode == inode)
-			inside_take_links(&s->inside, listed);
+		if (s && s->inode == q.token && !inside_take_links(&s->inside, listed, q.told))
+			list_links_later(s);
 	}
 	free(listed);
 }
 
 /* Since the last round a file came and went, and somebody new talks who has none: told now. The kernel may take seconds
- * to end it, and whoever writes down what it sent does not wait for that. */
+ * to end it, and whoever writes down what it sent does not wait for that. Those of this round are the first. */
 static void tell_missed(struct netns *n)
 {
-	for (const struct ns *s = n->list; s && n->missed_ns > n->read_ns; s = s->next)
-		if (!s->inode && s->start_ns == n->read_ns)
-			netns_tell_unnamed(n, s);
+	const struct ns *s = n->missed_ns > n->read_ns ? n->set.nameless : NULL;
+
+	for (; s && s->start_ns == n->read_ns; s = s->next)
+		netns_tell_unnamed(n, s);
 }
 
 int netns_dispatch(struct netns *n)
 {
 	uint64_t ticks, now = time_now_ns();
+	unsigned ready;
 	bool lost;
 	int r;
 
 	if (read(n->poll_timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
 		return -errno;
+	ready = netns_lister_ready(n->lister);
 	/* Names first: what a new namespace then tells is expected. */
 	r = netns_dir_dispatch(n->dir);
 	if (r == 0)
@@ -318,14 +302,14 @@ int netns_dispatch(struct netns *n)
 		return r;
 	lost = n->lost;
 	n->lost = false;
-	for (struct ns *s = n->list, *next; s && lost; s = next) {
+	for (struct ns *s = n->set.named, *next; s && lost; s = next) {
 		next = s->next;
 		if (!still_there(n, s))
 			remove_ns(n, s);
 	}
 	tell_missed(n);
 	n->read_ns = now;
-	take_lists(n);
+	take_lists(n, ready);
 	/* What is known now is told before anything that may have to wait. */
 	if (netns_tell_all(n) < 0)
 		return -ENOMEM;
@@ -398,10 +382,10 @@ void netns_free(struct netns *n)
 {
 	if (!n)
 		return;
-	for (struct ns *s = n->list, *next; s; s = next) {
-		next = s->next;
-		free(s);
-	}
+	while (n->set.named)
+		netns_set_remove(&n->set, n->set.named);
+	while (n->set.nameless)
+		netns_set_remove(&n->set, n->set.nameless);
 	netns_dir_free(n->dir);
 	netns_events_free(n->events);
 	netns_lister_free(n->lister);

@@ -9,13 +9,15 @@
 #include "common/flow.h"
 #include "inventory/netns.h"
 #include "inventory/netns_inside.h"
+#include "inventory/netns_set.h"
 #include "netlink/nl.h"
 
 /* A namespace that a runtime made is left to it for so long: it knows a better name than an UUID. */
 #define NETNS_RUNTIME_FIRST_NS (2 * NS_PER_S)
 
 struct ns {
-	struct ns *next;
+	struct ns *next, **at; /* among the named, or the nameless; at: whatever points here */
+	struct ns *same, **same_at; /* those whose ids fall into the same bucket */
 	char name[128]; /* "": it talks, and no file has been found to be it */
 	int32_t nsid;
 	uint64_t inode, start_ns; /* nameless: inode 0, and the earliest that it can have begun */
@@ -33,8 +35,7 @@ struct netns {
 	struct netns_events *events;
 	struct netns_lister *lister;
 	struct nl *query;
-	struct ns *list;
-	unsigned n_nameless;
+	struct netns_set set;
 	uint64_t own_inode;
 	uint64_t read_ns;   /* UTC: everything that had happened by then has been read */
 	uint64_t missed_ns; /* UTC: when a file was last found to be gone that had never been looked into */

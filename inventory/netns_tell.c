@@ -18,9 +18,11 @@ static bool attached(const struct netns *n, struct ns *s)
 {
 	if (!s->attached)
 		s->attached = links_reach(n->links, s->nsid, false);
-	for (const struct ns *other = n->list; other && !s->attached; other = other->next)
-		for (unsigned i = 0; i < s->inside.n_peers && other->attached; i++)
-			s->attached |= other->nsid == s->inside.peers[i];
+	for (unsigned i = 0; i < s->inside.n_peers && !s->attached; i++) {
+		const struct ns *other = netns_set_find(&n->set, s->inside.peers[i]);
+
+		s->attached = other && other->attached;
+	}
 	return s->attached;
 }
 
@@ -104,11 +106,11 @@ int netns_tell_all(struct netns *n)
 	/* One may be attached through another further down the list: until nothing changes. */
 	while (changed) {
 		changed = false;
-		for (struct ns *s = n->list; s; s = s->next)
-			if (s->inode && !s->attached && attached(n, s))
+		for (struct ns *s = n->set.named; s; s = s->next)
+			if (!s->attached && attached(n, s))
 				changed = true;
 	}
-	for (struct ns *s = n->list; s && r == 0; s = s->next)
-		r = s->inode ? netns_tell(n, s, false) : 0;
+	for (struct ns *s = n->set.named; s && r == 0; s = s->next)
+		r = netns_tell(n, s, false);
 	return r;
 }
