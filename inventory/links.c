@@ -30,7 +30,6 @@
 #define EVENT_BUFFER (4u << 20)
 #define BUCKETS 256u
 #define VETH_GRACE_MS 10
-#define LATELY 256u
 
 struct link {
 	struct link *next;
@@ -53,14 +52,13 @@ struct links {
 	struct addr *told_addrs;
 	size_t n_told_addrs;
 	bool told_any_addrs, outside_told;
-	struct { /* a ring: where links led that are gone, or lead there no more, and in which round of notices that was */
-		int32_t nsid;
-		unsigned round;
-	} lately[LATELY];
-	unsigned n_lately, round;
+	/* Where links led that are gone, or lead there no more: in this round of notices, and in the one before. */
+	struct ended lately, before;
 	/* The kernel tells us of links and of ended ids in one order; whoever else hears of the ids is a little ahead. */
 	struct ended read;  /* in this round: in the copy it is the next owner's links that lead there */
 	struct ended ahead; /* links_nsid_ended, and not read yet: links told of until then are the last owner's */
+	bool again;  /* the copy may be wrong: it is to be listed anew */
+	bool listed; /* that was so in this round: the copy is newer than what was read */
 	uint32_t recheck; /* a veth whose other end went away: look at the end that stayed */
 };
 
@@ -87,12 +85,10 @@ static struct link *after(const struct links *l, const struct link *k)
 	return i < BUCKETS ? l->bucket[i] : NULL;
 }
 
-static void led_to(struct links *l, int32_t nsid)
+static void note(struct links *l, struct ended *e, int32_t nsid)
 {
-	if (nsid != NSID_NONE) {
-		l->lately[l->n_lately % LATELY].nsid = nsid;
-		l->lately[l->n_lately++ % LATELY].round = l->round;
-	}
+	if (ended_add(e, nsid) < 0)
+		l->again = true;
 }
 
 static int put_link(struct links *l, const struct rtnl_link *k)
@@ -106,7 +102,7 @@ static int put_link(struct links *l, const struct rtnl_link *k)
 		(*at)->k.peer_nsid = NSID_NONE;
 	}
 	if (k->peer_nsid != (*at)->k.peer_nsid && !(*at)->peer_ended)
-		led_to(l, (*at)->k.peer_nsid);
+		note(l, &l->lately, (*at)->k.peer_nsid);
 	(*at)->k = *k;
 	(*at)->stale = false;
 	(*at)->peer_ended = ended_has(&l->ahead, k->peer_nsid);
@@ -150,7 +146,7 @@ static void remove_link(struct links *l, uint32_t ifindex)
 	if (!k)
 		return;
 	if (!k->peer_ended)
-		led_to(l, k->k.peer_nsid);
+		note(l, &l->lately, k->k.peer_nsid);
 	/* The kernel tells nothing about a veth whose other end has moved to another namespace. */
 	if (k->k.kind == RTNL_VETH && k->k.peer_nsid == NSID_NONE)
 		l->recheck = k->k.peer;
@@ -169,7 +165,7 @@ static void peer_ended(struct links *l, int32_t nsid)
 		if (k->k.peer_nsid != nsid || k->peer_ended)
 			continue;
 		k->peer_ended = true;
-		led_to(l, nsid);
+		note(l, &l->lately, nsid);
 	}
 }
 
@@ -324,7 +320,7 @@ static int on_message(void *arg, const struct nlmsghdr *h)
 	} else if (h->nlmsg_type == RTM_DELNSID && rtnl_parse_nsid(h) != NSID_NONE) {
 		if (!ended_take(&l->ahead, rtnl_parse_nsid(h))) {
 			peer_ended(l, rtnl_parse_nsid(h));
-			ended_add(&l->read, rtnl_parse_nsid(h));
+			note(l, &l->read, rtnl_parse_nsid(h));
 		}
 	}
 	if (l->recheck) {
@@ -431,6 +427,10 @@ void links_free(struct links *l)
 		close(l->epoll);
 	if (l->timer >= 0)
 		close(l->timer);
+	ended_clear(&l->lately);
+	ended_clear(&l->before);
+	ended_clear(&l->read);
+	ended_clear(&l->ahead);
 	free(l->addrs);
 	free(l->told_addrs);
 	free(l);
@@ -441,29 +441,39 @@ int links_fd(const struct links *l)
 	return l->epoll;
 }
 
+/*
+ * Should notices have been lost, the list says the truth of links and ids alike: the kernel tells of no id that is not
+ * the living namespace's behind that link. What was queued before it is read after it, once more: an end of an id is
+ * then followed by the link that leads to its next owner, as it was when they happened.
+ */
 int links_dispatch(struct links *l)
 {
 	uint64_t ticks;
 	int r;
 
-	l->round++;
-	l->read.n = 0;
+	ended_clear(&l->before);
+	l->before = l->lately;
+	l->lately = (struct ended){0};
+	ended_clear(&l->read);
 	if (read(l->timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
 		return -errno;
 	r = nl_events(l->events, on_message, l);
-	l->ahead.n = 0; /* all of it has been read */
-	if (r == -ENOBUFS)
-		return list(l);
-	if (r == 0)
+	ended_clear(&l->ahead); /* all of it has been read */
+	l->listed = l->again || r < 0;
+	if (l->listed) {
+		l->again = false;
+		r = list(l);
+		l->again |= r < 0; /* next time */
+	} else {
 		tell_changes(l);
+	}
 	return r;
 }
 
 bool links_reach(const struct links *l, int32_t nsid, bool lately)
 {
-	for (unsigned i = 0; lately && i < LATELY && i < l->n_lately; i++)
-		if (l->lately[i].nsid == nsid && l->round - l->lately[i].round <= 1)
-			return true;
+	if (lately && (ended_has(&l->lately, nsid) || ended_has(&l->before, nsid)))
+		return true;
 	for (const struct link *k = after(l, NULL); k; k = after(l, k))
 		if (k->k.peer_nsid == nsid && !k->peer_ended)
 			return true;
@@ -479,8 +489,9 @@ void links_each_peer(const struct links *l, void (*fn)(void *arg, int32_t nsid),
 
 void links_nsid_ended(struct links *l, int32_t nsid)
 {
-	if (ended_take(&l->read, nsid))
+	/* Newer than what was read, the copy may show links to the next owner already; our own notice is still to come. */
+	if (ended_take(&l->read, nsid) || l->listed)
 		return;
 	peer_ended(l, nsid);
-	ended_add(&l->ahead, nsid);
+	note(l, &l->ahead, nsid);
 }

@@ -131,9 +131,9 @@ static void on_own_notice(struct netns *n, const struct nlmsghdr *h)
 	int32_t nsid = h->nlmsg_type == RTM_DELNSID ? rtnl_parse_nsid(h) : NSID_NONE;
 	struct ns *s = netns_set_find(&n->set, nsid);
 
-	if (nsid == NSID_NONE || (s && s->inode && still_there(n, s)))
+	if (nsid == NSID_NONE)
 		return;
-	if (s)
+	if (s && !(s->inode && still_there(n, s)))
 		remove_ns(n, s);
 	links_nsid_ended(n->links, nsid);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * inventory/netns_inside and netns_set: a bridge that is told of, or told gone, while a list of links is under way is not
- * forgotten for the list, in whichever order the two were; and the set against a naive model.
+ * inventory/netns_inside, netns_set and ended: a bridge that is told of, or told gone, while a list of links is under way is not
+ * forgotten for the list, in whichever order the two were; and the two sets against naive models,
+ * also with more in them than a machine has namespaces.
  */
 #include "config.h"
 
@@ -9,6 +10,7 @@
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 
+#include "inventory/ended.h"
 #include "inventory/netns_impl.h"
 #include "tests/tap.h"
 
@@ -149,10 +151,43 @@ static void against_a_model(void)
 	check_lists(&set, 0, 0);
 }
 
+#define ENDS 5000
+
+static void ended_against_a_model(void)
+{
+	static unsigned times[ENDS];
+	struct ended e = {0};
+	uint64_t seed = tap_seed();
+
+	CHECK(!ended_has(&e, 3) && !ended_take(&e, 3));
+	for (int32_t i = 0; i < ENDS; i++)
+		CHECK_EQ(ended_add(&e, i), 0);
+	for (int32_t i = 0; i < ENDS; i++)
+		CHECK(ended_has(&e, i) && ended_take(&e, i) && !ended_has(&e, i) && !ended_take(&e, i));
+	for (unsigned step = 0; step < 50000; step++) {
+		int32_t nsid = (int32_t)(tap_random(&seed) % ENDS);
+
+		CHECK(ended_has(&e, nsid) == (times[nsid] > 0));
+		if (tap_random(&seed) % 2) {
+			CHECK_EQ(ended_add(&e, nsid), 0);
+			times[nsid]++;
+		} else {
+			CHECK(ended_take(&e, nsid) == (times[nsid] > 0));
+			times[nsid] -= times[nsid] > 0;
+		}
+	}
+	CHECK_EQ(ended_add(&e, NSID_NONE), 0); /* a link that leads into no other */
+	CHECK(!ended_has(&e, NSID_NONE));
+	ended_clear(&e);
+	CHECK(!ended_has(&e, 0) && e.slot == NULL);
+	ended_clear(&e);
+}
+
 int main(void)
 {
 	bridges_and_lists();
 	many_bridges();
 	against_a_model();
+	ended_against_a_model();
 	return tap_done();
 }
