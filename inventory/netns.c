@@ -45,6 +45,8 @@
 #define POLL_YOUNG_MS 10
 #define POLL_MS 500
 #define YOUNG_NS (3 * NS_PER_S)
+/* How long after a namespace has begun to talk its file can be noticed: a round's time on a machine under load. */
+#define FILE_LATE_NS NS_PER_S
 /* How long a list of links can wait: until then most are known to be attached anyway, or gone. */
 #define LINKS_AFTER_NS (100 * NS_PER_MS)
 
@@ -75,7 +77,7 @@ static void list_links_later(struct ns *s)
 static void remove_ns(struct netns *n, struct ns *s)
 {
 	if (!s->inode) {
-		netns_tell_unnamed(n, s);
+		netns_tell_unnamed(n, s, true);
 	} else if (!s->told) { /* it had an address, and nobody has spoken for it */
 		s->attached |= links_reach(n->links, s->nsid, true);
 		(void)netns_tell(n, s, true);
@@ -138,12 +140,22 @@ static void on_own_notice(struct netns *n, const struct nlmsghdr *h)
 	links_nsid_ended(n->links, nsid);
 }
 
+/* It began after the round before; a file missed since may have been its own. */
+static struct ns *add_nameless(struct netns *n, int32_t nsid)
+{
+	struct ns *s = add_ns(n, nsid, n->read_ns);
+
+	if (s)
+		s->file_missed = n->missed_ns > n->read_ns;
+	return s;
+}
+
 static void on_inner_notice(struct netns *n, int32_t nsid, const struct nlmsghdr *h)
 {
 	struct ns *s = netns_set_find(&n->set, nsid);
 
 	if (!s && n->set.n_nameless < NETNS_NAMELESS_MAX)
-		s = add_ns(n, nsid, n->read_ns);
+		s = add_nameless(n, nsid);
 	if (s && inside_notice(&s->inside, h) && s->inode && !s->attached)
 		list_links_later(s);
 }
@@ -169,9 +181,20 @@ static int read_notices(struct netns *n)
 	return r == -ENOBUFS ? 0 : r;
 }
 
+/* A file noticed at since_ns (monotonic) is gone. Whoever began to talk since, or just before it was noticed, may have
+ * been behind it. The nameless are newest first. */
+static void missed_file(struct netns *n, uint64_t since_ns)
+{
+	n->missed_ns = time_now_ns();
+	if (n->deaf)
+		netns_tell_unknown(n, FLOW_UNNAMED_GONE, n->missed_ns - YOUNG_NS, 0);
+	for (struct ns *s = n->set.nameless; s && s->seen_ns + FILE_LATE_NS >= since_ns; s = s->next)
+		s->file_missed = true;
+}
+
 /* netns_dir's callback: a file of that name has been opened, or is gone (fd negative) and was no namespace until then.
  * True: it is dealt with, false: it is no namespace yet. */
-static bool on_file(void *arg, const char *name, int fd)
+static bool on_file(void *arg, const char *name, int fd, uint64_t since_ns)
 {
 	struct netns *n = arg;
 	struct statfs fs;
@@ -180,9 +203,7 @@ static bool on_file(void *arg, const char *name, int fd)
 	int nsid;
 
 	if (fd < 0) {
-		n->missed_ns = time_now_ns();
-		if (n->deaf)
-			netns_tell_unknown(n, FLOW_UNNAMED_GONE, n->missed_ns - YOUNG_NS, 0);
+		missed_file(n, since_ns);
 		return true;
 	}
 	/* `ip netns add` makes a plain file first, and mounts the namespace over it some milliseconds later. */
@@ -210,6 +231,7 @@ static bool on_file(void *arg, const char *name, int fd)
 		return true;
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	s->inode = st.st_ino;
+	s->file_missed = false;
 	netns_set_named(&n->set, s);
 	s->start_ns = (uint64_t)st.st_ctim.tv_sec * NS_PER_S + (uint64_t)st.st_ctim.tv_nsec;
 	if (n->started)
@@ -274,14 +296,15 @@ static void take_lists(struct netns *n, unsigned ready)
 	free(listed);
 }
 
-/* Since the last round a file came and went, and somebody new talks who has none: told now. The kernel may take seconds
- * to end it, and whoever writes down what it sent does not wait for that. Those of this round are the first. */
+/* Since the last round a file came and went, and somebody young talks who has none: told now. The kernel may take
+ * seconds to end it, and whoever writes down what it sent does not wait for that. */
 static void tell_missed(struct netns *n)
 {
 	const struct ns *s = n->missed_ns > n->read_ns ? n->set.nameless : NULL;
+	uint64_t now = time_mono_ns();
 
-	for (; s && s->start_ns == n->read_ns; s = s->next)
-		netns_tell_unnamed(n, s);
+	for (; s && now - s->seen_ns < YOUNG_NS; s = s->next)
+		netns_tell_unnamed(n, s, false);
 }
 
 int netns_dispatch(struct netns *n)

@@ -26,6 +26,8 @@ struct ns {
 	/* Monotonic: when it was found, when last looked into, when its links are to be listed (0: they need not). */
 	uint64_t seen_ns, asked_ns, links_due_ns;
 	uint64_t told; /* workload id, 0: none */
+	/* Nameless: when it began to talk a file came and went into which nobody had looked. It may have been its own. */
+	bool file_missed;
 };
 
 struct netns {
@@ -48,8 +50,9 @@ struct netns {
 int netns_tell(struct netns *n, struct ns *s, bool at_once);
 int netns_tell_all(struct netns *n);
 void netns_tell_gone(struct netns *n, struct ns *s);
-/* It has ended without a name. */
-void netns_tell_unnamed(struct netns *n, const struct ns *s);
+/* Its file was missed (file_missed; of any other nothing is told): why its addresses have no name, until now if it has
+ * ended, for as long as it lives if not. */
+void netns_tell_unnamed(struct netns *n, const struct ns *s, bool ended);
 /* Something happened between from_ns and until_ns (0: now) of which nobody knows which addresses it was about. */
 void netns_tell_unknown(struct netns *n, enum flow_unnamed why, uint64_t from_ns, uint64_t until_ns);
 /* Its runtime knows a better name, and has still time to tell it. */

@@ -74,19 +74,23 @@ int netns_tell(struct netns *n, struct ns *s, bool at_once)
 	return r;
 }
 
-/* Told where that is ours to tell: a file was there, and is gone. */
-void netns_tell_unnamed(struct netns *n, const struct ns *s)
+/* Who never had a file is a container, or nobody's business to name: the engine says "never announced" of those. */
+void netns_tell_unnamed(struct netns *n, const struct ns *s, bool ended)
 {
-	struct inventory_unnamed u = {.why = FLOW_UNNAMED_GONE, .from_ns = s->start_ns, .to_ns = time_now_ns()};
-	struct workload *w = calloc(1, sizeof(*w));
+	struct inventory_unnamed u = {.why = FLOW_UNNAMED_GONE, .from_ns = s->start_ns,
+				      .to_ns = ended ? time_now_ns() : UINT64_MAX};
+	struct workload *w;
 
+	if (!s->file_missed || !s->inside.n_addrs || !links_reach(n->links, s->nsid, true))
+		return;
+	w = calloc(1, sizeof(*w));
 	if (!w)
 		return;
 	inside_addrs(&s->inside, w);
 	u.n_addrs = w->n_addrs;
 	memcpy(u.addrs, w->addrs, sizeof(u.addrs));
 	free(w);
-	if (u.n_addrs && n->missed_ns >= s->start_ns && links_reach(n->links, s->nsid, true))
+	if (u.n_addrs)
 		table_unnamed(n->table, &u);
 }
 
