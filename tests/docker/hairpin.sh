@@ -42,11 +42,16 @@ lab_poll 10 usable sib
 
 printf 'write_through: 1s\nruntime_sockets: [%s]\n' "$LAB_SOCKET" >"$LAB_DIR/weir.yaml"
 lab_spawn "$LAB_DIR/weir.log" "$W" run -c "$LAB_DIR/weir.yaml" --state "$S"
+local_addr() { inside "$1" ip -6 -o addr show scope link | sed -n 's/.*inet6 \(fe80[^/]*\).*/\1/p'; }
 settled() {
 	"$W" status --state "$S" -o json 2>/dev/null |
 		jq -es '.[0] | .inventory.settled and ([.interfaces[] | select(.attached)] | length >= 2)' >/dev/null
 }
 lab_check "weir starts" lab_poll 20 settled
+
+local=$(local_addr web)
+known() { "$W" who --state "$S" "$local" | grep -q ' web '; }
+[ -z "$local" ] || lab_check "its link-local address is known" lab_poll 10 known
 
 get() { "$@" 2>>"$LAB_DIR/errors" | grep -q hello; }
 asked() { what=$1; shift; lab_check "speaks: $what" lab_poll 5 get "$@"; }
