@@ -532,6 +532,52 @@ static void test_control(void)
 	rmdir(dir);
 }
 
+#define CROWD 300
+
+/* Connections that never say a whole order keep nobody out, and cost what a few cost. */
+static void test_control_crowd(void)
+{
+	char dir[] = "/tmp/weir-test-XXXXXX", error[CONTROL_ERROR_STRLEN], reply[1024], *answer = NULL;
+	const struct control_events ev = {on_order, NULL};
+	int fds[CROWD], held, status = -1;
+	struct loop *l;
+	pid_t pid;
+
+	CHECK(mkdtemp(dir) != NULL);
+	CHECK_EQ(chdir(dir), 0);
+	CHECK_EQ(loop_new(&l), 0);
+	CHECK_EQ(control_open(&server, l, &ev), 0);
+	held = connect_raw(dir); /* its order is being carried out: it stays, whatever comes */
+	CHECK_EQ(write(held, "{\"hold\":1}\n", 11), 11);
+	for (unsigned was = orders; orders == was;)
+		loop_step(l, 10);
+	for (unsigned i = 0; i < CROWD; i++) {
+		fds[i] = connect_raw(dir);
+		CHECK(write(fds[i], "{\"or", 4) == 4);
+		loop_step(l, 0);
+		loop_step(l, 0);
+	}
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		_exit(control_request(dir, "{\"order\":\"x\"}", 60000, &answer, error) == 0 ? 0 : 1);
+	while (waitpid(pid, &status, WNOHANG) == 0)
+		loop_step(l, 10);
+	CHECK_EQ(status, 0);
+	CHECK(recv(held, reply, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
+	control_reply(server, 1, json_pack("{s:b}", "ok", 1));
+	read_reply(l, held, reply, sizeof(reply));
+	CHECK(strstr(reply, "\"ok\":true") != NULL);
+	for (unsigned i = 0; i < CROWD; i++)
+		close(fds[i]);
+	close(held);
+	control_close(server);
+	loop_free(l);
+	unlink(CONTROL_SOCKET);
+	CHECK_EQ(chdir("/"), 0);
+	rmdir(dir);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -545,5 +591,6 @@ int main(void)
 	test_names();
 	test_names_groups();
 	test_control();
+	test_control_crowd();
 	return tap_done();
 }
