@@ -263,6 +263,8 @@ static void ask_what_is_due(struct netns *n, bool lost)
 			next_ns = now >= at ? now + POLL_YOUNG_MS * NS_PER_MS : at;
 		if (s->links_due_ns && s->links_due_ns < next_ns)
 			next_ns = s->links_due_ns;
+		if (s->tell_waits && s->told_for_ns < next_ns)
+			next_ns = s->told_for_ns;
 		if (netns_left_to_runtime(s, now) && s->seen_ns + NETNS_RUNTIME_FIRST_NS < next_ns)
 			next_ns = s->seen_ns + NETNS_RUNTIME_FIRST_NS;
 	}

@@ -14,6 +14,10 @@
 
 /* A namespace that a runtime made is left to it for so long: it knows a better name than an UUID. */
 #define NETNS_RUNTIME_FIRST_NS (2 * NS_PER_S)
+/* What is told of a namespace becomes a change of the kernel's sets and a line in the store. Whoever changes his
+ * addresses without pause is told of so often, after the first few changes. */
+#define NETNS_TELL_EVERY_NS (100 * NS_PER_MS)
+#define NETNS_TELL_AT_ONCE 20u
 
 struct ns {
 	struct ns *next, **at; /* among the named, or the nameless; at: whatever points here */
@@ -26,6 +30,8 @@ struct ns {
 	/* Monotonic: when it was found, when last looked into, when its links are to be listed (0: they need not). */
 	uint64_t seen_ns, asked_ns, links_due_ns;
 	uint64_t told; /* workload id, 0: none */
+	uint64_t told_for_ns; /* monotonic: up to when it has used up being told of; what is due later waits for it */
+	bool tell_waits;
 	/* Nameless: when it began to talk a file came and went into which nobody had looked. It may have been its own. */
 	bool file_missed;
 };

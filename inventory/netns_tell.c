@@ -45,9 +45,32 @@ bool netns_left_to_runtime(const struct ns *s, uint64_t now)
 	return !s->told && runtime_made(s->name) && now - s->seen_ns < NETNS_RUNTIME_FIRST_NS;
 }
 
+static bool is_news(const struct netns *n, const struct ns *s, const struct workload *w, bool owned)
+{
+	const struct workload *told = s->told ? table_find(n->table, s->told) : NULL;
+
+	if (owned || !told)
+		return owned ? s->told != 0 : w->n_addrs != 0;
+	return told->n_addrs != w->n_addrs || memcmp(told->addrs, w->addrs, w->n_addrs * sizeof(w->addrs[0])) != 0;
+}
+
+/* One more change may be told now. */
+static bool may_tell(struct ns *s)
+{
+	uint64_t now = time_mono_ns(), least = now - NETNS_TELL_AT_ONCE * NETNS_TELL_EVERY_NS;
+
+	if (now > NETNS_TELL_AT_ONCE * NETNS_TELL_EVERY_NS && s->told_for_ns < least)
+		s->told_for_ns = least;
+	s->tell_waits = s->told_for_ns > now;
+	if (!s->tell_waits)
+		s->told_for_ns += NETNS_TELL_EVERY_NS;
+	return !s->tell_waits;
+}
+
 int netns_tell(struct netns *n, struct ns *s, bool at_once)
 {
 	struct workload *w;
+	bool owned;
 	int r = 0;
 
 	if (!attached(n, s) || (!at_once && netns_left_to_runtime(s, time_mono_ns())))
@@ -63,7 +86,12 @@ int netns_tell(struct netns *n, struct ns *s, bool at_once)
 	w->start_ns = s->start_ns;
 	w->exit_code = -1;
 	w->id = workload_id_of(w->runtime, w->runtime_id, w->start_ns);
-	if (table_owned(n->table, w->addrs, w->n_addrs)) {
+	owned = table_owned(n->table, w->addrs, w->n_addrs);
+	if (!is_news(n, s, w, owned)) {
+		s->tell_waits = false;
+	} else if (!at_once && !may_tell(s)) {
+		/* in a moment, as it is then */
+	} else if (owned) {
 		netns_tell_gone(n, s); /* a container's own namespace: the container has told its name */
 	} else if (s->told || w->n_addrs) {
 		/* Seen first with the address: it cannot be older than the namespace. */
