@@ -32,9 +32,10 @@ static void stop(struct engine_role *r);
 
 void engine_role_send(struct engine_role *r, enum msg_type type, const struct buf *body)
 {
-	int rc = body && buf_failed(body) ? -ENOMEM
-					  : channel_send(r->parent, type, body ? body->data : NULL, body ? body->len : 0);
+	int rc = -ENOMEM;
 
+	if (!body || !buf_failed(body))
+		rc = channel_send(r->parent, type, body ? body->data : NULL, body ? body->len : 0);
 	if (rc == 0 && channel_pending(r->parent))
 		loop_io_set(r->loop, ROLE_FD_CHANNEL, EPOLLIN | EPOLLOUT);
 	if (rc == 0 || rc == -EPIPE || r->stopping)

@@ -489,7 +489,7 @@ void links_each_peer(const struct links *l, void (*fn)(void *arg, int32_t nsid),
 
 void links_nsid_ended(struct links *l, int32_t nsid)
 {
-	/* Newer than what was read, the copy may show links to the next owner already; our own notice is still to come. */
+	/* Newer than what was read, the copy may show the next owner's links; our own notice is still to come. */
 	if (ended_take(&l->read, nsid) || l->listed)
 		return;
 	peer_ended(l, nsid);

@@ -278,11 +278,11 @@ static void ask_what_is_due(struct netns *n, bool lost)
 
 /*
  * A list is fetched beside us, at some time between the question and the answer, while we read notices:
- *	- whose it is: an id may have ended, and mean another namespace, before the list was fetched. Only answers that
- *	  were there before this round's notices were read are taken: had it ended by then, we would know.
+ *	- whose it is: an id may have ended, and mean another namespace, before the list was fetched. Only answers
+ *	  that were there before this round's notices were read are taken: had it ended by then, we would know.
  *	- what is newer: a notice of this or a later round can be older than the list, but then it was, or will be,
- *	  followed by those of what the list shows. A notice read since the question can be newer than the list, and no
- *	  other follows it: it must not be forgotten for the list (inside_take_links), which is asked for again.
+ *	  followed by those of what the list shows. A notice read since the question can be newer than the list, and
+ *	  no other follows it: it must not be forgotten for the list (inside_take_links), which is asked for again.
  */
 static void take_lists(struct netns *n, unsigned ready)
 {

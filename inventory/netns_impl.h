@@ -32,7 +32,7 @@ struct ns {
 	uint64_t told; /* workload id, 0: none */
 	uint64_t told_for_ns; /* monotonic: up to when it has used up being told of; what is due later waits for it */
 	bool tell_waits;
-	/* Nameless: when it began to talk a file came and went into which nobody had looked. It may have been its own. */
+	/* Nameless: when it began to talk a file came and went into which nobody had looked, maybe its own. */
 	bool file_missed;
 };
 

@@ -15,7 +15,7 @@ int netns_lister_fd(const struct netns_lister *l); /* readable: take */
 /* Whom a question is about, and what the caller knew when it asked; comes back with the answer. */
 struct netns_question {
 	int32_t nsid;
-	uint64_t token; /* tells, when the answer comes, whether the id still means the namespace that was asked about */
+	uint64_t token; /* tells, when the answer comes, whether the id still means the namespace asked about */
 	unsigned told;  /* inside.bridges_told */
 };
 /* Asked again about the same before it is fetched is asked once: as it was first. The thread is started by the first

@@ -36,7 +36,8 @@ static ssize_t receive(struct nl *s, int32_t *nsid)
 		struct cmsghdr align;
 	} control;
 	struct iovec iov = {s->in, sizeof(s->in)};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+			   .msg_controllen = sizeof(control)};
 	ssize_t n;
 
 	do {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Two workloads that change their addresses as fast as the kernel takes it, as whoever has CAP_NET_ADMIN in a container can:
-# weir goes on answering, carries out orders, names who comes and forgets who goes, and is not the flood's loudspeaker.
+# Two workloads that change their addresses as fast as the kernel takes it, as whoever has CAP_NET_ADMIN in a container
+# can: weir goes on answering, carries out orders, names who comes and forgets who goes, and is not the flood's loudspeaker.
 . "${top_srcdir:-.}/tests/netns/lib.sh"
 lab_daemon flap nft
 probe=$top_builddir/tests/netns/inventory_probe

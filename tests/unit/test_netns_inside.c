@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * inventory/netns_inside, netns_set and ended: a bridge that is told of, or told gone, while a list of links is under way is not
- * forgotten for the list, in whichever order the two were; and the two sets against naive models,
+ * inventory/netns_inside, netns_set and ended: a bridge that is told of, or told gone, while a list of links is under
+ * way is not forgotten for the list, in whichever order the two were; and the two sets against naive models,
  * also with more in them than a machine has namespaces.
  */
 #include "config.h"
