@@ -146,10 +146,8 @@ static void finish(struct capture *c)
 	if (c->finished)
 		return;
 	c->finished = true;
-	if (c->worker) {
-		take_packets(c); /* of what it reports as its last, the latest are still with the kernel */
+	if (c->worker)
 		worker_finish(c->worker, FLOW_REASON_EOF);
-	}
 	ring_put(c->ring, RING_DONE, "", 0);
 	ring_kick(c->ring);
 	loop_stop(c->loop);
