@@ -229,11 +229,11 @@ static void on_parent(void *arg, int fd, uint32_t events)
 {
 	struct capture *c = arg;
 	struct msg m;
-	int rc;
+	int rc = 0;
 
 	if (events & EPOLLOUT)
 		channel_flush(c->parent);
-	while ((rc = channel_recv(c->parent, &m)) == 1 && !c->finished)
+	for (unsigned n = 0; n < MSG_ROUND_MAX && (rc = channel_recv(c->parent, &m)) == 1 && !c->finished; n++)
 		on_message(c, &m);
 	if (rc < 0)
 		finish(c);

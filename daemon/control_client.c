@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/buf.h"
@@ -35,8 +36,9 @@ static int say(char *error, int rc, const char *fmt, ...)
 }
 
 /* The name of a Unix socket holds 107 bytes; a descriptor of the directory makes any path fit. */
-static int connect_to(int *out, const char *state_dir, char *error)
+static int connect_to(int *out, const char *state_dir, uint64_t deadline_ns, char *error)
 {
+	static const struct timespec pause = {0, 20000000};
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	int dir = open(state_dir, O_PATH | O_DIRECTORY | O_CLOEXEC), fd, rc = 0;
 
@@ -46,8 +48,11 @@ static int connect_to(int *out, const char *state_dir, char *error)
 	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d/%s", dir, CONTROL_SOCKET);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		rc = -errno;
+	do { /* EAGAIN: so many are connecting that there is no room to wait in */
+		rc = fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ? -errno : 0;
+		if (rc == -EAGAIN)
+			nanosleep(&pause, NULL);
+	} while (fd >= 0 && (rc == -EAGAIN || rc == -EINTR) && time_mono_ns() < deadline_ns);
 	close(dir);
 	if (rc == 0) {
 		*out = fd;
@@ -138,7 +143,7 @@ int control_request(const char *state_dir, const char *order_json, int timeout_m
 	int fd = -1, rc;
 
 	error[0] = '\0';
-	rc = connect_to(&fd, state_dir, error);
+	rc = connect_to(&fd, state_dir, deadline, error);
 	if (rc)
 		return rc;
 	rc = send_all(fd, order_json, strlen(order_json), deadline);

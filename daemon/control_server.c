@@ -25,7 +25,8 @@
 #define CLIENTS_MAX 32
 #define MEMORY_MAX (2u * CONTROL_MESSAGE_MAX) /* all clients together */
 #define IDLE_NS (30 * NS_PER_S)               /* without a byte from it, or one taken by it */
-#define ORDER_NS (120 * NS_PER_S)             /* while it waits for an answer */
+#define ORDER_NS (120 * NS_PER_S)             /* while it waits for an answer, or has not said a whole order yet */
+#define BACKLOG 128
 
 struct client {
 	uint64_t id; /* 0: free */
@@ -34,6 +35,7 @@ struct client {
 	bool waits; /* an order of it is being carried out */
 	size_t lines; /* whole ones in in */
 	uint64_t moved_mono_ns;
+	uint64_t since_mono_ns; /* when it connected, or got its last answer */
 	struct buf in, out;
 	size_t out_sent;
 };
@@ -45,6 +47,9 @@ struct control {
 	uint64_t last_id;
 	struct client clients[CLIENTS_MAX];
 };
+
+static const char full[] = "{\"schema\":1,\"ok\":false,\"error\":\"too many connections, or not allowed: root and "
+			   "members of weir's group may give orders\"}\n";
 
 static void drop(struct control *c, struct client *k)
 {
@@ -76,6 +81,49 @@ static size_t memory(const struct control *c)
 		if (c->clients[i].id)
 			sum += c->clients[i].in.cap;
 	return sum;
+}
+
+/* Nobody owes it anything: it has said no whole order, and taken what it was answered. */
+static bool owes_an_order(const struct client *k)
+{
+	return k->id && !k->waits && !k->lines && k->out.len == k->out_sent;
+}
+
+/* A place for one more: whoever has owed an order for the longest goes. Those who speak at once are never that one, so
+ * a crowd of silent connections keeps nobody out. NULL: all are being served. */
+static struct client *make_place(struct control *c)
+{
+	struct client *first = NULL;
+
+	for (unsigned i = 0; i < CLIENTS_MAX; i++) {
+		struct client *k = &c->clients[i];
+
+		if (!k->id)
+			return k;
+		if (owes_an_order(k) && (!first || k->since_mono_ns < first->since_mono_ns))
+			first = k;
+	}
+	if (first) {
+		(void)send(first->fd, full, sizeof(full) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+		drop(c, first);
+	}
+	return first;
+}
+
+/* Memory for n bytes more of k's: at the cost of who has gathered most without a whole order. False: that is k. */
+static bool make_memory(struct control *c, struct client *k, size_t n)
+{
+	while (memory(c) + n > MEMORY_MAX) {
+		struct client *most = k;
+
+		for (unsigned i = 0; i < CLIENTS_MAX; i++)
+			if (owes_an_order(&c->clients[i]) && c->clients[i].in.cap > most->in.cap)
+				most = &c->clients[i];
+		drop(c, most);
+		if (most == k)
+			return false;
+	}
+	return true;
 }
 
 /* Takes a whole line out of what came in and hands it on. */
@@ -113,10 +161,8 @@ static void read_client(struct control *c, struct client *k)
 	if (n < 0)
 		return;
 	k->moved_mono_ns = time_mono_ns();
-	if (memory(c) + (size_t)n > MEMORY_MAX) {
-		drop(c, k);
+	if (!make_memory(c, k, (size_t)n))
 		return;
-	}
 	buf_add(&k->in, data, (size_t)n);
 	if (buf_failed(&k->in)) {
 		drop(c, k);
@@ -212,14 +258,9 @@ static void on_connect(void *arg, int fd, uint32_t events)
 	(void)events;
 	if (peer < 0)
 		return;
-	for (unsigned i = 0; i < CLIENTS_MAX && !k; i++)
-		if (!c->clients[i].id)
-			k = &c->clients[i];
-	if (!k || !may_order(peer, &uid)) {
-		static const char full[] =
-			"{\"schema\":1,\"ok\":false,\"error\":\"too many connections, or not allowed: root and "
-			"members of weir's group may give orders\"}\n";
-
+	if (may_order(peer, &uid))
+		k = make_place(c);
+	if (!k) {
 		(void)send(peer, full, sizeof(full) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 		close(peer);
 		return;
@@ -228,7 +269,7 @@ static void on_connect(void *arg, int fd, uint32_t events)
 	k->fd = peer;
 	k->uid = uid;
 	k->id = ++c->last_id;
-	k->moved_mono_ns = time_mono_ns();
+	k->moved_mono_ns = k->since_mono_ns = time_mono_ns();
 	if (loop_io_add(c->loop, peer, EPOLLIN, on_client, c)) {
 		close(peer);
 		k->id = 0;
@@ -240,9 +281,15 @@ static void on_tick(void *arg)
 	struct control *c = arg;
 	uint64_t now = time_mono_ns();
 
-	for (unsigned i = 0; i < CLIENTS_MAX; i++)
-		if (c->clients[i].id && now - c->clients[i].moved_mono_ns > (c->clients[i].waits ? ORDER_NS : IDLE_NS))
-			drop(c, &c->clients[i]);
+	for (unsigned i = 0; i < CLIENTS_MAX; i++) {
+		struct client *k = &c->clients[i];
+
+		if (!k->id)
+			continue;
+		if (now - k->moved_mono_ns > (k->waits ? ORDER_NS : IDLE_NS) ||
+		    (owes_an_order(k) && now - k->since_mono_ns > ORDER_NS))
+			drop(c, k);
+	}
 }
 
 int control_open(struct control **out, struct loop *loop, const struct control_events *ev)
@@ -264,7 +311,7 @@ int control_open(struct control **out, struct loop *loop, const struct control_e
 	}
 	unlink(CONTROL_SOCKET); /* of a daemon that is gone: the directory is locked, so there is no other */
 	mask = umask(0117);
-	if (bind(c->fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || listen(c->fd, 16) < 0)
+	if (bind(c->fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || listen(c->fd, BACKLOG) < 0)
 		rc = -errno;
 	umask(mask);
 	if (!rc)
@@ -303,6 +350,7 @@ void control_reply(struct control *c, uint64_t client, json_t *reply)
 		if (k->id != client)
 			continue;
 		k->waits = false;
+		k->since_mono_ns = time_mono_ns();
 		buf_adds(&k->out, text ? text : "{\"schema\":1,\"ok\":false,\"error\":\"out of memory\"}");
 		buf_addc(&k->out, '\n');
 		if (buf_failed(&k->out))

@@ -26,6 +26,7 @@
 #include "daemon/state_dir.h"
 
 #define STOP_CAPTURE_NS (3 * NS_PER_S)  /* how long workers may take to report what they hold */
+#define CAPTURE_BODY_MAX 4096u         /* the longest that a worker has to say is why it cannot attach */
 #define STOP_ENGINE_NS (15 * NS_PER_S)  /* and the engine to commit it */
 
 static void start_children(struct enforcer *e);
@@ -104,7 +105,8 @@ static void on_engine(void *arg, int fd, uint32_t events)
 
 	if (events & EPOLLOUT)
 		channel_flush(e->engine.channel);
-	while (e->engine.channel && (rc = channel_recv(e->engine.channel, &m)) == 1) {
+	for (unsigned n = 0;
+	     n < MSG_ROUND_MAX && e->engine.channel && (rc = channel_recv(e->engine.channel, &m)) == 1; n++) {
 		for (unsigned i = 0; i < m.n_fds; i++)
 			close(m.fds[i]); /* the engine has nothing to give */
 		if (m.type == IPC_READY) {
@@ -134,7 +136,7 @@ static void on_capture(void *arg, int fd, uint32_t events)
 	struct enforcer *e = arg;
 	unsigned i = 0;
 	struct msg m;
-	int rc;
+	int rc = 0;
 
 	while (i < e->n_capture && (!e->capture[i].channel || channel_fd(e->capture[i].channel) != fd))
 		i++;
@@ -142,7 +144,7 @@ static void on_capture(void *arg, int fd, uint32_t events)
 		return;
 	if (events & EPOLLOUT)
 		channel_flush(e->capture[i].channel);
-	while ((rc = channel_recv(e->capture[i].channel, &m)) == 1) {
+	for (unsigned n = 0; n < MSG_ROUND_MAX && (rc = channel_recv(e->capture[i].channel, &m)) == 1; n++) {
 		for (unsigned k = 0; k < m.n_fds; k++)
 			close(m.fds[k]);
 		enforcer_capture_said(e, i, &m);
@@ -212,6 +214,7 @@ static int start_capture(struct enforcer *e, unsigned i)
 	rc = role_start(r, fds, 2);
 	if (rc)
 		return rc;
+	channel_set_body_max(r->channel, CAPTURE_BODY_MAX);
 	rc = loop_io_add(e->loop, channel_fd(r->channel), EPOLLIN, on_capture, e);
 	if (!rc)
 		rc = send_settings(e, r);

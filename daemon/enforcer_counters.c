@@ -8,10 +8,10 @@
 #include "config.h"
 #include "daemon/enforcer_impl.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
 #include "common/wire.h"
 
 void enforcer_counter(void *arg, const struct counter_rec *c, const struct verdict_rec *v)
@@ -32,32 +32,59 @@ void enforcer_counter(void *arg, const struct counter_rec *c, const struct verdi
 	buf_fini(&b);
 }
 
-static void seed(struct enforcer *e, const struct msg *m)
+/* The list as the engine sends it, the caller's to free. 0; -EBADMSG; -ENOMEM. */
+static int read_list(struct counter_rec **out, size_t *count, uint64_t *read_ns, const struct msg *m)
 {
-	struct counter_rec *list = NULL;
+	struct counter_rec *list;
 	struct wire_reader r;
-	uint64_t read_ns;
 	uint32_t n;
-	size_t kept = 0;
+	int rc = 0;
 
 	wire_reader_init(&r, m->data, m->len);
-	read_ns = wire_get_u64(&r);
+	*read_ns = wire_get_u64(&r);
 	n = wire_get_u32(&r);
-	if (!wire_ok(&r) || n > wire_left(&r))
-		return;
+	if (!wire_ok(&r) || n > wire_left(&r) / sizeof(uint32_t)) /* each has its length in front */
+		return -EBADMSG;
 	list = calloc(n ? n : 1, sizeof(*list));
-	for (uint32_t i = 0; list && i < n; i++) {
+	if (!list)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n && rc == 0; i++) {
 		size_t len;
 		const void *p = wire_get_bytes(&r, &len);
 
-		if (!wire_ok(&r))
-			break;
-		kept += counter_decode(&list[kept], p, len) == 0;
+		if (!wire_ok(&r) || counter_decode(&list[i], p, len))
+			rc = -EBADMSG;
 	}
+	if (rc) {
+		free(list);
+		return rc;
+	}
+	*out = list;
+	*count = n;
+	return 0;
+}
+
+/* Counting must go on whatever the engine says; part of a list would count what is missing in it twice. */
+static void seed(struct enforcer *e, const struct msg *m)
+{
+	struct counter_rec *list = NULL;
+	uint64_t read_ns;
+	size_t n;
+	int rc = read_list(&list, &n, &read_ns, m);
+
 	/* Of an engine that was only restarted nothing is away but a moment. */
-	if (list && e->nft && nft_counters_seed(e->nft, list, kept, read_ns, !e->counters_seeded))
-		log_err("not enough memory for what the kernel counted before");
+	if (rc == 0 && e->nft)
+		rc = nft_counters_seed(e->nft, list, n, read_ns, !e->counters_seeded);
 	free(list);
+	if (rc) {
+		enforcer_notice(e, true,
+				"how the kernel's counters stood when they were last read is not known (%s): refusals "
+				"of the time when weir was away are not told; they are counted from now on",
+				rc == -EBADMSG ? "what the engine says of it makes no sense" : strerror(-rc));
+		enforcer_counter(e, NULL, NULL); /* what the store has of them is void */
+		if (e->nft)
+			nft_counters_unknown(e->nft);
+	}
 	e->counters_known = e->counters_seeded = true;
 }
 

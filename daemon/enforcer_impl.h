@@ -71,6 +71,9 @@ struct enforcer {
 	struct role engine, capture[SETTINGS_WORKERS_MAX];
 	struct ring *rings[SETTINGS_WORKERS_MAX];
 	unsigned n_capture;
+	/* By worker. It may have been taken over: what it says costs no more than what it was asked. */
+	unsigned asked[SETTINGS_WORKERS_MAX]; /* to attach somewhere, and no answer yet */
+	uint64_t stats_mono_ns[SETTINGS_WORKERS_MAX]; /* when its figures were handed on last */
 
 	struct inventory *inv;
 	struct conntrack *conntrack; /* NULL: not to be had */

@@ -18,6 +18,8 @@
 #define RETRY_NS (2 * NS_PER_S)
 /* A new interface is without capture for the few milliseconds until a worker has attached: a gap only if it is long. */
 #define LATE_NS NS_PER_S
+/* A worker tells its figures once a second. */
+#define STATS_NS (NS_PER_S / 2)
 
 static bool is_watched(const struct enforcer *e, const struct enforcer_link *l)
 {
@@ -67,8 +69,10 @@ static void attach(struct enforcer *e, struct enforcer_link *l, unsigned worker)
 	if (!e->capture[worker].channel || e->stopping)
 		return;
 	body_link_encode(&b, &l->link);
-	if (!buf_failed(&b) && channel_send(e->capture[worker].channel, IPC_ATTACH, b.data, b.len) == 0)
+	if (!buf_failed(&b) && channel_send(e->capture[worker].channel, IPC_ATTACH, b.data, b.len) == 0) {
 		l->tried |= 1u << worker;
+		e->asked[worker]++;
+	}
 	buf_fini(&b);
 }
 
@@ -232,46 +236,72 @@ static void detached(struct enforcer *e, struct enforcer_link *l, unsigned worke
 		tell_watched(e, l);
 }
 
-void enforcer_capture_said(struct enforcer *e, unsigned worker, const struct msg *m)
+/* The engine decodes it and checks it there. */
+static void hand_on_stats(struct enforcer *e, unsigned worker, const struct msg *m)
 {
-	struct enforcer_link *l;
-	struct wire_reader r;
+	uint64_t now = time_mono_ns();
 	struct buf b = BUF_INIT;
+
+	if (now - e->stats_mono_ns[worker] < STATS_NS)
+		return;
+	e->stats_mono_ns[worker] = now;
+	buf_add(&b, m->data, m->len < 64 ? m->len : 64);
+	enforcer_tell(e, IPC_STATS, &b);
+	buf_fini(&b);
+}
+
+static void refused(struct enforcer *e, struct enforcer_link *l, unsigned worker, struct wire_reader *r)
+{
 	char text[256];
 
-	if (m->type == IPC_READY) {
-		e->capture[worker].ready = true;
-		enforcer_report_roles(e);
+	wire_get_str(r, text, sizeof(text));
+	for (char *p = text; *p; p++) /* from a process that reads packets: nothing for a terminal to obey */
+		*p = *p >= 0x20 && *p < 0x7f ? *p : '?';
+	if (!l->refused)
+		enforcer_notice(e, true, "cannot capture on %s: %s", l->link.name, text);
+	l->refused = true;
+	detached(e, l, worker, time_now_ns());
+}
+
+/* About one interface: an answer, if one is awaited, or that one it captures on is gone. */
+static void said_of_link(struct enforcer *e, unsigned worker, const struct msg *m)
+{
+	bool answer = m->type == IPC_ATTACHED || m->type == IPC_REFUSED;
+	struct enforcer_link *l;
+	struct wire_reader r;
+
+	if (answer && !e->asked[worker])
 		return;
-	}
-	if (m->type == IPC_STATS) { /* the engine decodes it and checks it there */
-		buf_add(&b, m->data, m->len < 64 ? m->len : 64);
-		enforcer_tell(e, IPC_STATS, &b);
-		buf_fini(&b);
-		return;
-	}
+	e->asked[worker] -= answer;
 	wire_reader_init(&r, m->data, m->len);
 	l = find_link(e, wire_get_u32(&r));
 	if (!l || !wire_ok(&r))
 		return;
-	l->tried &= ~(1u << worker);
-	if (m->type == IPC_ATTACHED) {
+	if (answer)
+		l->tried &= ~(1u << worker);
+	if (m->type == IPC_ATTACHED)
 		attached(e, l, worker);
-	} else if (m->type == IPC_GONE) {
+	else if (m->type == IPC_REFUSED)
+		refused(e, l, worker, &r);
+	else if (m->type == IPC_GONE && l->attached & 1u << worker)
 		detached(e, l, worker, time_now_ns());
-	} else if (m->type == IPC_REFUSED) {
-		wire_get_str(&r, text, sizeof(text));
-		for (char *p = text; *p; p++) /* from a process that reads packets: nothing for a terminal to obey */
-			*p = *p >= 0x20 && *p < 0x7f ? *p : '?';
-		if (!l->refused)
-			enforcer_notice(e, true, "cannot capture on %s: %s", l->link.name, text);
-		l->refused = true;
-		detached(e, l, worker, time_now_ns());
+}
+
+void enforcer_capture_said(struct enforcer *e, unsigned worker, const struct msg *m)
+{
+	if (m->type == IPC_READY && !e->capture[worker].ready) {
+		e->capture[worker].ready = true;
+		enforcer_report_roles(e);
+	} else if (m->type == IPC_STATS) {
+		hand_on_stats(e, worker, m);
+	} else {
+		said_of_link(e, worker, m);
 	}
 }
 
 void enforcer_capture_lost(struct enforcer *e, unsigned worker)
 {
+	e->asked[worker] = 0;
 	for (size_t i = 0; i < e->n_links; i++) {
 		struct enforcer_link *l = &e->links[i];
 

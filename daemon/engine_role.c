@@ -28,13 +28,21 @@
 #define FORGET_NS (600 * NS_PER_S)
 #define META_ALIVE "last_alive"
 
+static void stop(struct engine_role *r);
+
 void engine_role_send(struct engine_role *r, enum msg_type type, const struct buf *body)
 {
-	if (body && buf_failed(body))
-		return;
-	if (channel_send(r->parent, type, body ? body->data : NULL, body ? body->len : 0) == 0
-	    && channel_pending(r->parent))
+	int rc = -ENOMEM;
+
+	if (!body || !buf_failed(body))
+		rc = channel_send(r->parent, type, body ? body->data : NULL, body ? body->len : 0);
+	if (rc == 0 && channel_pending(r->parent))
 		loop_io_set(r->loop, ROLE_FD_CHANNEL, EPOLLIN | EPOLLOUT);
+	if (rc == 0 || rc == -EPIPE || r->stopping)
+		return;
+	/* What it has not heard it would wait for in vain: an order, or that everything was told. */
+	log_err("the parent cannot be told something (%s): ending, a fresh engine tells it again", strerror(-rc));
+	stop(r);
 }
 
 void engine_role_notice(struct engine_role *r, uint64_t when_ns, bool problem, const char *text)
@@ -56,6 +64,7 @@ void engine_role_commit(struct engine_role *r)
 	int rc;
 
 	r->last_commit_ns = now;
+	r->loss_pending = false;
 	t = engine_txn(r->engine);
 	if (t)
 		store_meta_put(t, META_ALIVE, &now, sizeof(now));
@@ -86,6 +95,13 @@ void engine_role_commit(struct engine_role *r)
 void engine_role_coverage(struct engine_role *r, const struct coverage_rec *c)
 {
 	if (engine_coverage(r->engine, c) == 0 && !coverage_complete(c))
+		r->loss_pending = true;
+}
+
+/* At the end of a round: a worker that tells of losses without end shall not make each a commit. */
+static void commit_losses(struct engine_role *r)
+{
+	if (r->loss_pending)
 		engine_role_commit(r);
 }
 
@@ -165,6 +181,7 @@ static void on_ring(void *arg, int fd, uint32_t events)
 			continue;
 		if (drain(r, i, ROUND_MAX))
 			(void)!write(fd, &one, sizeof(one)); /* others first, then on with it */
+		commit_losses(r);
 		return;
 	}
 }
@@ -196,6 +213,7 @@ void engine_role_ring(struct engine_role *r, struct msg *m)
 void engine_role_ring_end(struct engine_role *r, unsigned worker)
 {
 	drain(r, worker, SIZE_MAX);
+	commit_losses(r);
 	r->ring_done[worker] = true;
 	forget_ring(r, worker);
 }
@@ -211,11 +229,11 @@ static void on_parent(void *arg, int fd, uint32_t events)
 {
 	struct engine_role *r = arg;
 	struct msg m;
-	int rc;
+	int rc = 0;
 
 	if (events & EPOLLOUT)
 		channel_flush(r->parent);
-	while ((rc = channel_recv(r->parent, &m)) == 1) {
+	for (unsigned n = 0; n < MSG_ROUND_MAX && (rc = channel_recv(r->parent, &m)) == 1; n++) {
 		if (m.type == IPC_STOP)
 			stop(r);
 		else if (r->ready && m.type != IPC_SETTINGS)
@@ -227,6 +245,8 @@ static void on_parent(void *arg, int fd, uint32_t events)
 		if (!r->engine && r->ready)
 			return; /* the settings come first; the rest waits until the store is open */
 	}
+	if (r->engine)
+		commit_losses(r);
 	if (rc < 0) {
 		loop_io_del(r->loop, fd);
 		stop(r);

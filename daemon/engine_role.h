@@ -42,6 +42,7 @@ struct engine_role {
 	struct ring *rings[SETTINGS_WORKERS_MAX];
 	bool ring_done[SETTINGS_WORKERS_MAX];
 	bool ready, settled, stopping;
+	bool loss_pending; /* a loss has been told of, and is not in the store yet */
 	uint64_t stop_mono_ns, started_ns, daemon_started_ns, last_alive_ns, last_retain_ns,
 		last_commit_ns;
 	int last_error;

@@ -17,6 +17,7 @@
 #include "common/buf.h"
 
 #define FRAGMENT_MAX (32u << 10)
+#define FRAGMENTS_AT_ONCE 256u /* of a large message, read in one go */
 
 struct packet_head {
 	uint16_t type;
@@ -34,7 +35,7 @@ struct packet {
 
 struct channel {
 	int fd;
-	size_t queue_max, queued;
+	size_t queue_max, queued, body_max;
 	struct packet *head, **tail;
 	/* What is being put together. */
 	struct buf body;
@@ -66,9 +67,15 @@ int channel_new(struct channel **out, int fd, size_t queue_max)
 	}
 	c->fd = fd;
 	c->queue_max = queue_max;
+	c->body_max = MSG_BODY_MAX;
 	c->tail = &c->head;
 	*out = c;
 	return 0;
+}
+
+void channel_set_body_max(struct channel *c, size_t body_max)
+{
+	c->body_max = body_max < MSG_BODY_MAX ? body_max : MSG_BODY_MAX;
 }
 
 static void packet_free(struct packet *p)
@@ -264,7 +271,7 @@ static int packet_add(struct channel *c, const uint8_t *data, size_t len)
 		return -EBADMSG;
 	memcpy(&head, data, sizeof(head));
 	len -= sizeof(head);
-	if (head.type == IPC_NONE || head.type >= IPC_TYPE_MAX_ || head.total > MSG_BODY_MAX ||
+	if (head.type == IPC_NONE || head.type >= IPC_TYPE_MAX_ || head.total > c->body_max ||
 	    head.first == c->partial || c->n_fds != (head.first ? head.n_fds : c->n_fds))
 		return -EBADMSG;
 	if (head.first) {
@@ -289,7 +296,7 @@ int channel_recv(struct channel *c, struct msg *out)
 
 	if (!c->partial)
 		close_all(c->fds, &c->n_fds);
-	for (;;) {
+	for (unsigned i = 0; i < FRAGMENTS_AT_ONCE; i++) {
 		ssize_t n = packet_recv(c, data, sizeof(data));
 		int rc;
 
@@ -308,4 +315,5 @@ int channel_recv(struct channel *c, struct msg *out)
 		c->n_fds = 0;
 		return 1;
 	}
+	return 0;
 }

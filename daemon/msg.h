@@ -90,7 +90,12 @@ int channel_send_fds(struct channel *c, enum msg_type type, const void *body, si
 bool channel_pending(const struct channel *c);
 int channel_flush(struct channel *c); /* 0 or -EPIPE */
 
-/* 1 a message; 0 nothing more now; -EPIPE the other end is gone; -EBADMSG it talks nonsense (treat as gone). */
+/* A longer body is nonsense, where it is known that none is: MSG_BODY_MAX unless set. */
+void channel_set_body_max(struct channel *c, size_t body_max);
+/* How many messages are taken from one channel before whoever else waits gets his turn. */
+#define MSG_ROUND_MAX 256u
+/* 1 a message; 0 nothing more now, or so large a one that others come first; -EPIPE the other end is gone; -EBADMSG it
+ * talks nonsense (treat as gone). */
 int channel_recv(struct channel *c, struct msg *out);
 
 #endif

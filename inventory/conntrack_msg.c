@@ -13,6 +13,7 @@
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -178,8 +179,11 @@ out:
 
 int ct_filter_translated(struct nl *s)
 {
-	/* Offset of the attribute CTA_STATUS behind nlmsghdr and nfgenmsg, 0: none; then its value, in network order. */
+	/* An ack passes: it ends a round of notices (netlink/nl_events.c). Then the offset of the attribute CTA_STATUS
+	 * behind nlmsghdr and nfgenmsg, 0: none; then its value, in network order. */
 	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htobe16(NLMSG_ERROR), 7, 0),
 		BPF_STMT(BPF_LD | BPF_IMM, sizeof(struct nlmsghdr) + sizeof(struct nfgenmsg)),
 		BPF_STMT(BPF_LDX | BPF_IMM, CTA_STATUS),
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_NLATTR)),

@@ -4,17 +4,23 @@
 #ifndef WEIR_INVENTORY_ENDED_H
 #define WEIR_INVENTORY_ENDED_H
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#define ENDED_MAX 1024u /* one more is left out */
-
-struct ended {
-	int32_t nsid[ENDED_MAX];
-	unsigned n;
+struct ended_id {
+	int32_t nsid;
+	uint32_t times; /* 0: taken */
 };
 
-void ended_add(struct ended *e, int32_t nsid);
+/* All zero: empty. */
+struct ended {
+	struct ended_id *slot; /* open addressing; negative: free */
+	size_t n, cap;         /* slots in use; cap is a power of two, or 0 */
+};
+
+int ended_add(struct ended *e, int32_t nsid); /* 0 or -ENOMEM: it is not noted */
 bool ended_has(const struct ended *e, int32_t nsid);
 bool ended_take(struct ended *e, int32_t nsid); /* once; false: it was not there */
+void ended_clear(struct ended *e);              /* frees what it holds */
 
 #endif

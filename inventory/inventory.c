@@ -151,19 +151,20 @@ int inventory_fd(const struct inventory *inv)
 	return inv->epoll;
 }
 
+/* The first thing that failed is told; it keeps nobody else from being followed. */
 int inventory_dispatch(struct inventory *inv)
 {
-	int r = 0;
+	int r = inv->links ? links_dispatch(inv->links) : 0, one;
 
-	if (inv->links)
-		r = links_dispatch(inv->links);
 	/* Containers before namespaces: who both know is named by the runtime. */
-	for (unsigned i = 0; r == 0 && i < inv->n_runtimes; i++)
-		r = docker_dispatch(inv->runtime[i]);
+	for (unsigned i = 0; i < inv->n_runtimes; i++) {
+		one = docker_dispatch(inv->runtime[i]);
+		r = r < 0 ? r : one;
+	}
 	recall_look(inv->recall);
-	if (r == 0 && inv->netns)
-		r = netns_dispatch(inv->netns);
-	return r;
+	/* In every round of links: what one of the two has read of ended ids, the other reads in the same. */
+	one = inv->netns ? netns_dispatch(inv->netns) : 0;
+	return r < 0 ? r : one;
 }
 
 bool inventory_settled(const struct inventory *inv)

@@ -52,12 +52,10 @@ struct link *links_after(const struct links *l, const struct link *k)
 	return i < BUCKETS ? l->bucket[i] : NULL;
 }
 
-static void led_to(struct links *l, int32_t nsid)
+static void note(struct links *l, struct ended *e, int32_t nsid)
 {
-	if (nsid != NSID_NONE) {
-		l->lately[l->n_lately % LATELY].nsid = nsid;
-		l->lately[l->n_lately++ % LATELY].round = l->round;
-	}
+	if (ended_add(e, nsid) < 0)
+		l->again = true;
 }
 
 static int put_link(struct links *l, const struct rtnl_link *k)
@@ -71,7 +69,7 @@ static int put_link(struct links *l, const struct rtnl_link *k)
 		(*at)->k.peer_nsid = NSID_NONE;
 	}
 	if (k->peer_nsid != (*at)->k.peer_nsid && !(*at)->peer_ended)
-		led_to(l, (*at)->k.peer_nsid);
+		note(l, &l->lately, (*at)->k.peer_nsid);
 	if (k->up != (*at)->k.up || k->master != (*at)->k.master)
 		(*at)->asked = false; /* its routes went and came unsaid */
 	(*at)->k = *k;
@@ -121,7 +119,7 @@ static void remove_link(struct links *l, uint32_t ifindex)
 	if (!k)
 		return;
 	if (!k->peer_ended)
-		led_to(l, k->k.peer_nsid);
+		note(l, &l->lately, k->k.peer_nsid);
 	/* The kernel tells nothing about a veth whose other end has moved to another namespace. */
 	if (k->k.kind == RTNL_VETH && k->k.peer_nsid == NSID_NONE)
 		l->recheck = k->k.peer;
@@ -140,7 +138,7 @@ static void peer_ended(struct links *l, int32_t nsid)
 		if (k->k.peer_nsid != nsid || k->peer_ended)
 			continue;
 		k->peer_ended = true;
-		led_to(l, nsid);
+		note(l, &l->lately, nsid);
 	}
 }
 
@@ -302,7 +300,7 @@ static int on_message(void *arg, const struct nlmsghdr *h)
 	} else if (h->nlmsg_type == RTM_DELNSID && rtnl_parse_nsid(h) != NSID_NONE) {
 		if (!ended_take(&l->ahead, rtnl_parse_nsid(h))) {
 			peer_ended(l, rtnl_parse_nsid(h));
-			ended_add(&l->read, rtnl_parse_nsid(h));
+			note(l, &l->read, rtnl_parse_nsid(h));
 		}
 	}
 	if (l->recheck) {
@@ -414,6 +412,10 @@ void links_free(struct links *l)
 		close(l->epoll);
 	if (l->timer >= 0)
 		close(l->timer);
+	ended_clear(&l->lately);
+	ended_clear(&l->before);
+	ended_clear(&l->read);
+	ended_clear(&l->ahead);
 	free(l->addrs);
 	free(l->told_addrs);
 	free(l);
@@ -424,34 +426,42 @@ int links_fd(const struct links *l)
 	return l->epoll;
 }
 
+/*
+ * Should notices have been lost, the list says the truth of links and ids alike: the kernel tells of no id that is not
+ * the living namespace's behind that link. What was queued before it is read after it, once more: an end of an id is
+ * then followed by the link that leads to its next owner, as it was when they happened.
+ */
 int links_dispatch(struct links *l)
 {
 	uint64_t ticks;
-	int r;
+	int r, routes;
 
-	l->round++;
-	l->read.n = 0;
+	ended_clear(&l->before);
+	l->before = l->lately;
+	l->lately = (struct ended){0};
+	ended_clear(&l->read);
 	if (read(l->timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
 		return -errno;
 	if (time_mono_ns() >= l->wake_ns)
 		l->wake_ns = 0;
-	r = routes_dispatch(l->routes, links_routes_changed, l);
-	if (r < 0)
-		return r;
+	routes = routes_dispatch(l->routes, links_routes_changed, l);
 	r = nl_events(l->events, on_message, l);
-	l->ahead.n = 0; /* all of it has been read */
-	if (r == -ENOBUFS)
-		return list(l);
-	if (r == 0)
+	ended_clear(&l->ahead); /* all of it has been read */
+	l->listed = l->again || r < 0;
+	if (l->listed) {
+		l->again = false;
+		r = list(l);
+		l->again |= r < 0; /* next time */
+	} else {
 		tell_changes(l);
-	return r;
+	}
+	return r < 0 ? r : routes;
 }
 
 bool links_reach(const struct links *l, int32_t nsid, bool lately)
 {
-	for (unsigned i = 0; lately && i < LATELY && i < l->n_lately; i++)
-		if (l->lately[i].nsid == nsid && l->round - l->lately[i].round <= 1)
-			return true;
+	if (lately && (ended_has(&l->lately, nsid) || ended_has(&l->before, nsid)))
+		return true;
 	for (const struct link *k = links_after(l, NULL); k; k = links_after(l, k))
 		if (k->k.peer_nsid == nsid && !k->peer_ended)
 			return true;
@@ -467,8 +477,9 @@ void links_each_peer(const struct links *l, void (*fn)(void *arg, int32_t nsid),
 
 void links_nsid_ended(struct links *l, int32_t nsid)
 {
-	if (ended_take(&l->read, nsid))
+	/* Newer than what was read, the copy may show the next owner's links; our own notice is still to come. */
+	if (ended_take(&l->read, nsid) || l->listed)
 		return;
 	peer_ended(l, nsid);
-	ended_add(&l->ahead, nsid);
+	note(l, &l->ahead, nsid);
 }

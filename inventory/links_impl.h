@@ -8,7 +8,6 @@
 #include "inventory/rtnl.h"
 
 #define BUCKETS 256u
-#define LATELY 256u
 
 struct link {
 	struct link *next;
@@ -37,14 +36,13 @@ struct links {
 	bool told_any_addrs;
 	struct routes *routes;
 	uint64_t wake_ns; /* monotonic: what the timer is set to, 0: not set */
-	struct { /* a ring: where links led that are gone, or lead there no more, and in which round of notices that was */
-		int32_t nsid;
-		unsigned round;
-	} lately[LATELY];
-	unsigned n_lately, round;
+	/* Where links led that are gone, or lead there no more: in this round of notices, and in the one before. */
+	struct ended lately, before;
 	/* The kernel tells us of links and of ended ids in one order; whoever else hears of the ids is a little ahead. */
 	struct ended read;  /* in this round: in the copy it is the next owner's links that lead there */
 	struct ended ahead; /* links_nsid_ended, and not read yet: links told of until then are the last owner's */
+	bool again;  /* the copy may be wrong: it is to be listed anew */
+	bool listed; /* that was so in this round: the copy is newer than what was read */
 	uint32_t recheck; /* a veth whose other end went away: look at the end that stayed */
 };
 

@@ -45,10 +45,10 @@
 #define POLL_YOUNG_MS 10
 #define POLL_MS 500
 #define YOUNG_NS (3 * NS_PER_S)
+/* How long after a namespace has begun to talk its file can be noticed: a round's time on a machine under load. */
+#define FILE_LATE_NS NS_PER_S
 /* How long a list of links can wait: until then most are known to be attached anyway, or gone. */
 #define LINKS_AFTER_NS (100 * NS_PER_MS)
-/* Of those that talk and have no file, most are containers. */
-#define NAMELESS_MAX 8192
 
 static void list_addrs(struct netns *n, struct ns *s)
 {
@@ -59,8 +59,10 @@ static void list_addrs(struct netns *n, struct ns *s)
 /* Before we are at work nobody waits, and everything that is there shall be told at once. */
 static void list_links(struct netns *n, struct ns *s)
 {
+	const struct netns_question q = {s->nsid, s->inode, s->inside.bridges_told};
+
 	s->links_due_ns = 0;
-	if (!n->started || netns_lister_ask(n->lister, s->nsid, s->inode) < 0)
+	if (!n->started || netns_lister_ask(n->lister, &q) < 0)
 		(void)inside_list_links(&s->inside, n->query, s->nsid);
 }
 
@@ -72,31 +74,16 @@ static void list_links_later(struct ns *s)
 
 /* ---- coming and going ------------------------------------------------------------------------------------------ */
 
-static struct ns *find(struct netns *n, int32_t nsid)
-{
-	struct ns *s = n->list;
-
-	while (s && s->nsid != nsid)
-		s = s->next;
-	return s;
-}
-
 static void remove_ns(struct netns *n, struct ns *s)
 {
-	struct ns **at = &n->list;
-
-	while (*at != s)
-		at = &(*at)->next;
 	if (!s->inode) {
-		n->n_nameless--;
-		netns_tell_unnamed(n, s);
+		netns_tell_unnamed(n, s, true);
 	} else if (!s->told) { /* it had an address, and nobody has spoken for it */
 		s->attached |= links_reach(n->links, s->nsid, true);
 		(void)netns_tell(n, s, true);
 	}
-	*at = s->next;
 	netns_tell_gone(n, s);
-	free(s);
+	netns_set_remove(&n->set, s);
 }
 
 static void denied(struct netns *n, const char *what, int error)
@@ -108,28 +95,23 @@ static void denied(struct netns *n, const char *what, int error)
 	n->told_denied = true;
 }
 
+/* Nameless until it gets its file. */
 static struct ns *add_ns(struct netns *n, int32_t nsid, uint64_t start_ns)
 {
-	struct ns *s = calloc(1, sizeof(*s));
+	struct ns *s = netns_set_add(&n->set, nsid);
 
 	if (!s)
 		return NULL;
-	s->nsid = nsid;
 	s->start_ns = start_ns;
 	s->seen_ns = time_mono_ns();
-	s->next = n->list;
-	n->list = s;
 	return s;
 }
 
 /* Whoever is still nameless may have ended and begun again unnoticed. */
 static void forget_nameless(struct netns *n)
 {
-	for (struct ns *s = n->list, *next; s; s = next) {
-		next = s->next;
-		if (!s->inode)
-			remove_ns(n, s);
-	}
+	while (n->set.nameless)
+		remove_ns(n, n->set.nameless);
 }
 
 /* The notice may be about an earlier owner of the id: look who has it now. */
@@ -149,33 +131,42 @@ static bool still_there(struct netns *n, const struct ns *s)
 static void on_own_notice(struct netns *n, const struct nlmsghdr *h)
 {
 	int32_t nsid = h->nlmsg_type == RTM_DELNSID ? rtnl_parse_nsid(h) : NSID_NONE;
-	struct ns *s = find(n, nsid);
+	struct ns *s = netns_set_find(&n->set, nsid);
 
-	if (nsid == NSID_NONE || (s && s->inode && still_there(n, s)))
+	if (nsid == NSID_NONE)
 		return;
-	if (s)
+	if (s && !(s->inode && still_there(n, s)))
 		remove_ns(n, s);
 	links_nsid_ended(n->links, nsid);
 }
 
+/* It began after the round before; a file missed since may have been its own. */
+static struct ns *add_nameless(struct netns *n, int32_t nsid)
+{
+	struct ns *s = add_ns(n, nsid, n->read_ns);
+
+	if (s)
+		s->file_missed = n->missed_ns > n->read_ns;
+	return s;
+}
+
 static void on_inner_notice(struct netns *n, int32_t nsid, const struct nlmsghdr *h)
 {
-	struct ns *s = find(n, nsid);
+	struct ns *s = netns_set_find(&n->set, nsid);
 
-	if (!s && n->n_nameless < NAMELESS_MAX) {
-		s = add_ns(n, nsid, n->read_ns);
-		n->n_nameless += s != NULL;
-	}
+	if (!s && n->set.n_nameless < NETNS_NAMELESS_MAX)
+		s = add_nameless(n, nsid);
 	if (s && inside_notice(&s->inside, h) && s->inode && !s->attached)
 		list_links_later(s);
 }
 
-static void on_notice(void *arg, int32_t nsid, const struct nlmsghdr *h)
+static int on_notice(void *arg, int32_t nsid, const struct nlmsghdr *h)
 {
 	if (nsid == NSID_NONE)
 		on_own_notice(arg, h);
 	else
 		on_inner_notice(arg, nsid, h);
+	return 0;
 }
 
 static int read_notices(struct netns *n)
@@ -190,9 +181,20 @@ static int read_notices(struct netns *n)
 	return r == -ENOBUFS ? 0 : r;
 }
 
+/* A file noticed at since_ns (monotonic) is gone. Whoever began to talk since, or just before it was noticed, may have
+ * been behind it. The nameless are newest first. */
+static void missed_file(struct netns *n, uint64_t since_ns)
+{
+	n->missed_ns = time_now_ns();
+	if (n->deaf)
+		netns_tell_unknown(n, FLOW_UNNAMED_GONE, n->missed_ns - YOUNG_NS, 0);
+	for (struct ns *s = n->set.nameless; s && s->seen_ns + FILE_LATE_NS >= since_ns; s = s->next)
+		s->file_missed = true;
+}
+
 /* netns_dir's callback: a file of that name has been opened, or is gone (fd negative) and was no namespace until then.
  * True: it is dealt with, false: it is no namespace yet. */
-static bool on_file(void *arg, const char *name, int fd)
+static bool on_file(void *arg, const char *name, int fd, uint64_t since_ns)
 {
 	struct netns *n = arg;
 	struct statfs fs;
@@ -201,9 +203,7 @@ static bool on_file(void *arg, const char *name, int fd)
 	int nsid;
 
 	if (fd < 0) {
-		n->missed_ns = time_now_ns();
-		if (n->deaf)
-			netns_tell_unknown(n, FLOW_UNNAMED_GONE, n->missed_ns - YOUNG_NS, 0);
+		missed_file(n, since_ns);
 		return true;
 	}
 	/* `ip netns add` makes a plain file first, and mounts the namespace over it some milliseconds later. */
@@ -218,21 +218,21 @@ static bool on_file(void *arg, const char *name, int fd)
 	}
 	/* The descriptor keeps it alive: once all notices are read, the id is its own and nobody's before it. */
 	(void)read_notices(n);
-	s = find(n, nsid);
+	s = netns_set_find(&n->set, nsid);
 	if (s && s->inode == st.st_ino)
 		return true; /* a second name */
 	if (s && s->inode) {
 		remove_ns(n, s); /* its end must have been lost */
 		s = NULL;
 	}
-	if (s)
-		n->n_nameless--;
-	else
+	if (!s)
 		s = add_ns(n, nsid, 0);
 	if (!s)
 		return true;
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	s->inode = st.st_ino;
+	s->file_missed = false;
+	netns_set_named(&n->set, s);
 	s->start_ns = (uint64_t)st.st_ctim.tv_sec * NS_PER_S + (uint64_t)st.st_ctim.tv_nsec;
 	if (n->started)
 		list_links_later(s);
@@ -248,12 +248,8 @@ static void ask_what_is_due(struct netns *n, bool lost)
 	uint64_t now = time_mono_ns(), next_ns = UINT64_MAX, at;
 	struct itimerspec t = {0};
 
-	for (struct ns *s = n->list; s; s = s->next) {
-		bool young;
-
-		if (!s->inode)
-			continue;
-		young = now - s->seen_ns < YOUNG_NS;
+	for (struct ns *s = n->set.named; s; s = s->next) {
+		bool young = now - s->seen_ns < YOUNG_NS;
 
 		at = s->asked_ns + (young ? POLL_YOUNG_MS : POLL_MS) * NS_PER_MS;
 		if (lost || (n->deaf && now >= at)) {
@@ -267,6 +263,8 @@ static void ask_what_is_due(struct netns *n, bool lost)
 			next_ns = now >= at ? now + POLL_YOUNG_MS * NS_PER_MS : at;
 		if (s->links_due_ns && s->links_due_ns < next_ns)
 			next_ns = s->links_due_ns;
+		if (s->tell_waits && s->told_for_ns < next_ns)
+			next_ns = s->told_for_ns;
 		if (netns_left_to_runtime(s, now) && s->seen_ns + NETNS_RUNTIME_FIRST_NS < next_ns)
 			next_ns = s->seen_ns + NETNS_RUNTIME_FIRST_NS;
 	}
@@ -278,38 +276,49 @@ static void ask_what_is_due(struct netns *n, bool lost)
 	(void)timerfd_settime(n->poll_timer, 0, &t, NULL);
 }
 
-static void take_lists(struct netns *n)
+/*
+ * A list is fetched beside us, at some time between the question and the answer, while we read notices:
+ *	- whose it is: an id may have ended, and mean another namespace, before the list was fetched. Only answers
+ *	  that were there before this round's notices were read are taken: had it ended by then, we would know.
+ *	- what is newer: a notice of this or a later round can be older than the list, but then it was, or will be,
+ *	  followed by those of what the list shows. A notice read since the question can be newer than the list, and
+ *	  no other follows it: it must not be forgotten for the list (inside_take_links), which is asked for again.
+ */
+static void take_lists(struct netns *n, unsigned ready)
 {
 	struct inside *listed = malloc(sizeof(*listed));
-	uint64_t inode;
-	int32_t nsid;
+	struct netns_question q;
 
-	while (listed && netns_lister_take(n->lister, &nsid, &inode, listed)) {
-		struct ns *s = find(n, nsid);
+	while (listed && ready-- && netns_lister_take(n->lister, &q, listed)) {
+		struct ns *s = netns_set_find(&n->set, q.nsid);
 
-		if (s && s->inode == inode)
-			inside_take_links(&s->inside, listed);
+		if (s && s->inode == q.token && !inside_take_links(&s->inside, listed, q.told))
+			list_links_later(s);
 	}
 	free(listed);
 }
 
-/* Since the last round a file came and went, and somebody new talks who has none: told now. The kernel may take seconds
- * to end it, and whoever writes down what it sent does not wait for that. */
+/* Since the last round a file came and went, and somebody young talks who has none: told now. The kernel may take
+ * seconds to end it, and whoever writes down what it sent does not wait for that. */
 static void tell_missed(struct netns *n)
 {
-	for (const struct ns *s = n->list; s && n->missed_ns > n->read_ns; s = s->next)
-		if (!s->inode && s->start_ns == n->read_ns)
-			netns_tell_unnamed(n, s);
+	const struct ns *s = n->missed_ns > n->read_ns ? n->set.nameless : NULL;
+	uint64_t now = time_mono_ns();
+
+	for (; s && now - s->seen_ns < YOUNG_NS; s = s->next)
+		netns_tell_unnamed(n, s, false);
 }
 
 int netns_dispatch(struct netns *n)
 {
 	uint64_t ticks, now = time_now_ns();
+	unsigned ready;
 	bool lost;
 	int r;
 
 	if (read(n->poll_timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
 		return -errno;
+	ready = netns_lister_ready(n->lister);
 	/* Names first: what a new namespace then tells is expected. */
 	r = netns_dir_dispatch(n->dir);
 	if (r == 0)
@@ -318,14 +327,14 @@ int netns_dispatch(struct netns *n)
 		return r;
 	lost = n->lost;
 	n->lost = false;
-	for (struct ns *s = n->list, *next; s && lost; s = next) {
+	for (struct ns *s = n->set.named, *next; s && lost; s = next) {
 		next = s->next;
 		if (!still_there(n, s))
 			remove_ns(n, s);
 	}
 	tell_missed(n);
 	n->read_ns = now;
-	take_lists(n);
+	take_lists(n, ready);
 	/* What is known now is told before anything that may have to wait. */
 	if (netns_tell_all(n) < 0)
 		return -ENOMEM;
@@ -398,10 +407,10 @@ void netns_free(struct netns *n)
 {
 	if (!n)
 		return;
-	for (struct ns *s = n->list, *next; s; s = next) {
-		next = s->next;
-		free(s);
-	}
+	while (n->set.named)
+		netns_set_remove(&n->set, n->set.named);
+	while (n->set.nameless)
+		netns_set_remove(&n->set, n->set.nameless);
 	netns_dir_free(n->dir);
 	netns_events_free(n->events);
 	netns_lister_free(n->lister);

@@ -83,7 +83,7 @@ static void try_pending(struct netns_dir *d)
 
 	for (struct pending **at = &d->pending, *p; (p = *at);) {
 		int fd = netns_dir_open(d, p->name);
-		bool done = (fd >= 0 || fd == -ENOENT) && (d->fn(d->arg, p->name, fd) || fd < 0);
+		bool done = (fd >= 0 || fd == -ENOENT) && (d->fn(d->arg, p->name, fd, p->since_ns) || fd < 0);
 
 		if (fd >= 0)
 			close(fd);

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "inventory/rtnl.h"
@@ -18,7 +17,6 @@
 
 struct netns_events {
 	struct nl *socket;
-	_Alignas(struct nlmsghdr) char in[65536];
 };
 
 int netns_events_new(struct netns_events **out, bool *deaf)
@@ -58,41 +56,7 @@ int netns_events_fd(const struct netns_events *e)
 	return nl_fd(e->socket);
 }
 
-static int32_t nsid_of(struct msghdr *m)
+int netns_events_read(struct netns_events *e, nl_nsid_fn *fn, void *arg)
 {
-	int32_t nsid = NSID_NONE;
-
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
-		if (c->cmsg_level == SOL_NETLINK && c->cmsg_type == NETLINK_LISTEN_ALL_NSID)
-			memcpy(&nsid, CMSG_DATA(c), sizeof(nsid));
-	return nsid;
-}
-
-int netns_events_read(struct netns_events *e, netns_events_fn *fn, void *arg)
-{
-	union {
-		char room[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	bool lost = false;
-
-	for (;;) {
-		struct iovec iov = {e->in, sizeof(e->in)};
-		struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-				   .msg_controllen = sizeof(control)};
-		ssize_t got = recvmsg(nl_fd(e->socket), &m, MSG_DONTWAIT);
-		int32_t nsid;
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0 && errno == ENOBUFS) {
-			lost = true;
-			continue;
-		}
-		if (got <= 0)
-			return lost ? -ENOBUFS : errno == EAGAIN ? 0 : -errno;
-		nsid = nsid_of(&m);
-		for (const struct nlmsghdr *h = (const void *)e->in; NLMSG_OK(h, (size_t)got); h = NLMSG_NEXT(h, got))
-			fn(arg, nsid, h);
-	}
+	return nl_events_nsid(e->socket, fn, arg);
 }

@@ -37,11 +37,28 @@ static bool inner_bridge(const struct inside *in, uint32_t ifindex)
 	return false;
 }
 
-static void note_bridge(struct inside *in, const struct rtnl_link *k)
+static bool add_bridge(struct inside *in, uint32_t ifindex)
 {
-	if (k->kind == RTNL_BRIDGE && links_runtime_bridge(k->name) && !inner_bridge(in, k->ifindex) &&
-	    in->n_bridges < INSIDE_BRIDGES_MAX)
-		in->bridges[in->n_bridges++] = k->ifindex;
+	if (inner_bridge(in, ifindex) || in->n_bridges == INSIDE_BRIDGES_MAX)
+		return false;
+	in->bridges[in->n_bridges++] = ifindex;
+	return true;
+}
+
+static bool drop_bridge(struct inside *in, uint32_t ifindex)
+{
+	for (unsigned i = 0; i < in->n_bridges; i++) {
+		if (in->bridges[i] == ifindex) {
+			in->bridges[i] = in->bridges[--in->n_bridges];
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool runtimes_own(const struct rtnl_link *k)
+{
+	return k->kind == RTNL_BRIDGE && links_runtime_bridge(k->name);
 }
 
 static int on_addr(void *arg, const struct nlmsghdr *h)
@@ -62,7 +79,8 @@ static int on_link(void *arg, const struct nlmsghdr *h)
 		return 0;
 	if (k.peer_nsid != NSID_NONE && in->n_peers < INSIDE_PEERS_MAX)
 		in->peers[in->n_peers++] = k.peer_nsid;
-	note_bridge(in, &k);
+	if (runtimes_own(&k))
+		(void)add_bridge(in, k.ifindex);
 	return 0;
 }
 
@@ -87,18 +105,23 @@ bool inside_list_links(struct inside *in, struct nl *query, int32_t nsid)
 	struct inside *seen = calloc(1, sizeof(*seen));
 	bool known = seen && rtnl_dump_links(query, nsid, on_link, start_again, seen) == 0;
 
-	if (known)
-		inside_take_links(in, seen);
+	if (known) /* no notice has been read since */
+		(void)inside_take_links(in, seen, in->bridges_told);
 	free(seen);
 	return known;
 }
 
-void inside_take_links(struct inside *in, const struct inside *listed)
+bool inside_take_links(struct inside *in, const struct inside *listed, unsigned asked_told)
 {
+	bool alone = in->bridges_told == asked_told;
+
 	memcpy(in->peers, listed->peers, sizeof(in->peers));
-	memcpy(in->bridges, listed->bridges, sizeof(in->bridges));
 	in->n_peers = listed->n_peers;
-	in->n_bridges = listed->n_bridges;
+	if (alone)
+		in->n_bridges = 0;
+	for (unsigned i = 0; i < listed->n_bridges; i++)
+		(void)add_bridge(in, listed->bridges[i]);
+	return alone;
 }
 
 bool inside_notice(struct inside *in, const struct nlmsghdr *h)
@@ -115,7 +138,11 @@ bool inside_notice(struct inside *in, const struct nlmsghdr *h)
 	}
 	if (rtnl_parse_link(&k, h) < 0)
 		return false;
-	note_bridge(in, &k); /* its addresses may be told before the list */
+	/* Its addresses may be told before the list. */
+	if (h->nlmsg_type == RTM_DELLINK)
+		in->bridges_told += drop_bridge(in, k.ifindex);
+	else if (runtimes_own(&k))
+		in->bridges_told += add_bridge(in, k.ifindex);
 	return true;
 }
 

@@ -20,12 +20,20 @@ struct inside {
 	unsigned n_peers;
 	uint32_t bridges[INSIDE_BRIDGES_MAX]; /* a runtime's own: it is a container host, these addresses its inner side's */
 	unsigned n_bridges;
+	unsigned bridges_told; /* how often notices have changed them */
 };
 
 /* Both ask the kernel anew, and keep what was known where it does not answer (a namespace that is gone meanwhile). */
 void inside_list_addrs(struct inside *in, struct nl *query, int32_t nsid);
 bool inside_list_links(struct inside *in, struct nl *query, int32_t nsid); /* false: it does not answer */
-void inside_take_links(struct inside *in, const struct inside *listed); /* what such a list said */
+/*
+ * What such a list said, fetched some time after in->bridges_told was asked_told. Notices read since then may be older
+ * or newer than the list. Where they lead is only in lists, and the list is the newest. Of bridges, one told of since
+ * may be missing in the list, and one that the list has may have been told gone; so all that either knows are kept,
+ * since an address too few shows for a moment only, one too many would be another's. False: that was so, and a list
+ * fetched from now on is needed for the truth.
+ */
+bool inside_take_links(struct inside *in, const struct inside *listed, unsigned asked_told);
 /* One notice about an address or a link. True for a link: the list of links is stale. */
 bool inside_notice(struct inside *in, const struct nlmsghdr *h);
 /* The addresses that others know it by, not those of its inner side; link-local ones last, and only beside others. */

@@ -17,8 +17,7 @@
 
 struct job {
 	struct job *next;
-	int32_t nsid;
-	uint64_t token;
+	struct netns_question q;
 	struct inside inside;
 };
 
@@ -53,7 +52,7 @@ static void *work(void *arg)
 	struct job **at, *j;
 
 	while ((j = next_question(l))) {
-		bool known = inside_list_links(&j->inside, l->socket, j->nsid);
+		bool known = inside_list_links(&j->inside, l->socket, j->q.nsid);
 
 		j->next = NULL;
 		pthread_mutex_lock(&l->lock);
@@ -85,7 +84,7 @@ static int start(struct netns_lister *l)
 	return -r;
 }
 
-int netns_lister_ask(struct netns_lister *l, int32_t nsid, uint64_t token)
+int netns_lister_ask(struct netns_lister *l, const struct netns_question *q)
 {
 	struct job **at, *j;
 	int r = l->running ? 0 : start(l);
@@ -95,10 +94,9 @@ int netns_lister_ask(struct netns_lister *l, int32_t nsid, uint64_t token)
 	j = calloc(1, sizeof(*j));
 	if (!j)
 		return -ENOMEM;
-	j->nsid = nsid;
-	j->token = token;
+	j->q = *q;
 	pthread_mutex_lock(&l->lock);
-	for (at = &l->questions; *at && ((*at)->nsid != nsid || (*at)->token != token);)
+	for (at = &l->questions; *at && ((*at)->q.nsid != q->nsid || (*at)->q.token != q->token);)
 		at = &(*at)->next;
 	if (*at)
 		free(j);
@@ -109,22 +107,32 @@ int netns_lister_ask(struct netns_lister *l, int32_t nsid, uint64_t token)
 	return 0;
 }
 
-bool netns_lister_take(struct netns_lister *l, int32_t *nsid, uint64_t *token, struct inside *out)
+unsigned netns_lister_ready(struct netns_lister *l)
 {
 	uint64_t ticks;
+	unsigned n = 0;
+
+	/* First: who comes between the two is counted now, and makes us look once more for nothing. */
+	(void)!read(l->event, &ticks, sizeof(ticks));
+	pthread_mutex_lock(&l->lock);
+	for (const struct job *j = l->answers; j; j = j->next)
+		n++;
+	pthread_mutex_unlock(&l->lock);
+	return n;
+}
+
+bool netns_lister_take(struct netns_lister *l, struct netns_question *q, struct inside *out)
+{
 	struct job *j;
 
 	pthread_mutex_lock(&l->lock);
 	j = l->answers;
 	if (j)
 		l->answers = j->next;
-	else
-		(void)!read(l->event, &ticks, sizeof(ticks));
 	pthread_mutex_unlock(&l->lock);
 	if (!j)
 		return false;
-	*nsid = j->nsid;
-	*token = j->token;
+	*q = j->q;
 	*out = j->inside;
 	free(j);
 	return true;

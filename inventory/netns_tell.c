@@ -18,9 +18,11 @@ static bool attached(const struct netns *n, struct ns *s)
 {
 	if (!s->attached)
 		s->attached = links_reach(n->links, s->nsid, false);
-	for (const struct ns *other = n->list; other && !s->attached; other = other->next)
-		for (unsigned i = 0; i < s->inside.n_peers && other->attached; i++)
-			s->attached |= other->nsid == s->inside.peers[i];
+	for (unsigned i = 0; i < s->inside.n_peers && !s->attached; i++) {
+		const struct ns *other = netns_set_find(&n->set, s->inside.peers[i]);
+
+		s->attached = other && other->attached;
+	}
 	return s->attached;
 }
 
@@ -43,9 +45,32 @@ bool netns_left_to_runtime(const struct ns *s, uint64_t now)
 	return !s->told && runtime_made(s->name) && now - s->seen_ns < NETNS_RUNTIME_FIRST_NS;
 }
 
+static bool is_news(const struct netns *n, const struct ns *s, const struct workload *w, bool owned)
+{
+	const struct workload *told = s->told ? table_find(n->table, s->told) : NULL;
+
+	if (owned || !told)
+		return owned ? s->told != 0 : w->n_addrs != 0;
+	return told->n_addrs != w->n_addrs || memcmp(told->addrs, w->addrs, w->n_addrs * sizeof(w->addrs[0])) != 0;
+}
+
+/* One more change may be told now. */
+static bool may_tell(struct ns *s)
+{
+	uint64_t now = time_mono_ns(), least = now - NETNS_TELL_AT_ONCE * NETNS_TELL_EVERY_NS;
+
+	if (now > NETNS_TELL_AT_ONCE * NETNS_TELL_EVERY_NS && s->told_for_ns < least)
+		s->told_for_ns = least;
+	s->tell_waits = s->told_for_ns > now;
+	if (!s->tell_waits)
+		s->told_for_ns += NETNS_TELL_EVERY_NS;
+	return !s->tell_waits;
+}
+
 int netns_tell(struct netns *n, struct ns *s, bool at_once)
 {
 	struct workload *w;
+	bool owned;
 	int r = 0;
 
 	if (!attached(n, s) || (!at_once && netns_left_to_runtime(s, time_mono_ns())))
@@ -61,7 +86,12 @@ int netns_tell(struct netns *n, struct ns *s, bool at_once)
 	w->start_ns = s->start_ns;
 	w->exit_code = -1;
 	w->id = workload_id_of(w->runtime, w->runtime_id, w->start_ns);
-	if (table_owned(n->table, w->addrs, w->n_addrs)) {
+	owned = table_owned(n->table, w->addrs, w->n_addrs);
+	if (!is_news(n, s, w, owned)) {
+		s->tell_waits = false;
+	} else if (!at_once && !may_tell(s)) {
+		/* in a moment, as it is then */
+	} else if (owned) {
 		netns_tell_gone(n, s); /* a container's own namespace: the container has told its name */
 	} else if (s->told || w->n_addrs) {
 		/* Seen first with the address: it cannot be older than the namespace. */
@@ -72,19 +102,23 @@ int netns_tell(struct netns *n, struct ns *s, bool at_once)
 	return r;
 }
 
-/* Told where that is ours to tell: a file was there, and is gone. */
-void netns_tell_unnamed(struct netns *n, const struct ns *s)
+/* Who never had a file is a container, or nobody's business to name: the engine says "never announced" of those. */
+void netns_tell_unnamed(struct netns *n, const struct ns *s, bool ended)
 {
-	struct inventory_unnamed u = {.why = FLOW_UNNAMED_GONE, .from_ns = s->start_ns, .to_ns = time_now_ns()};
-	struct workload *w = calloc(1, sizeof(*w));
+	struct inventory_unnamed u = {.why = FLOW_UNNAMED_GONE, .from_ns = s->start_ns,
+				      .to_ns = ended ? time_now_ns() : UINT64_MAX};
+	struct workload *w;
 
+	if (!s->file_missed || !s->inside.n_addrs || !links_reach(n->links, s->nsid, true))
+		return;
+	w = calloc(1, sizeof(*w));
 	if (!w)
 		return;
 	inside_addrs(&s->inside, w);
 	u.n_addrs = w->n_addrs;
 	memcpy(u.addrs, w->addrs, sizeof(u.addrs));
 	free(w);
-	if (u.n_addrs && n->missed_ns >= s->start_ns && links_reach(n->links, s->nsid, true))
+	if (u.n_addrs)
 		table_unnamed(n->table, &u);
 }
 
@@ -104,11 +138,11 @@ int netns_tell_all(struct netns *n)
 	/* One may be attached through another further down the list: until nothing changes. */
 	while (changed) {
 		changed = false;
-		for (struct ns *s = n->list; s; s = s->next)
-			if (s->inode && !s->attached && attached(n, s))
+		for (struct ns *s = n->set.named; s; s = s->next)
+			if (!s->attached && attached(n, s))
 				changed = true;
 	}
-	for (struct ns *s = n->list; s && r == 0; s = s->next)
-		r = s->inode ? netns_tell(n, s, false) : 0;
+	for (struct ns *s = n->set.named; s && r == 0; s = s->next)
+		r = netns_tell(n, s, false);
 	return r;
 }

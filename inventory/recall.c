@@ -23,6 +23,7 @@
 
 #define LOOK_NS NS_PER_S
 #define NAMESPACES_MAX 65536
+#define KNOWN_MAX 16384u
 
 struct known {
 	struct known *next;
@@ -36,6 +37,7 @@ struct recall {
 	struct docker *runtime[INVENTORY_RUNTIMES_MAX];
 	unsigned n_runtimes;
 	struct known *list; /* until recall_apply */
+	unsigned n_known;
 	uint64_t looked_ns; /* monotonic */
 	struct addr *seen;  /* sorted */
 	size_t n_seen, cap_seen;
@@ -215,6 +217,7 @@ static void forget(struct recall *r)
 		free(k);
 	}
 	r->list = NULL;
+	r->n_known = 0;
 }
 
 void recall_free(struct recall *r)
@@ -237,10 +240,11 @@ void recall_runtime(struct recall *r, struct docker *d)
 
 int recall_add(struct recall *r, const struct workload *w)
 {
-	struct known *k = calloc(1, sizeof(*k));
+	struct known *k = r->n_known < KNOWN_MAX ? calloc(1, sizeof(*k)) : NULL;
 
 	if (!k)
 		return -ENOMEM;
+	r->n_known++;
 	k->w = *w;
 	k->next = r->list;
 	r->list = k;

@@ -13,10 +13,14 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/timefmt.h"
+
 #ifndef NETLINK_GET_STRICT_CHK
 #define NETLINK_GET_STRICT_CHK 12
 #endif
 #define DUMP_TRIES 8
+/* Not again what has taken so long: whoever changes thousands of addresses without pause would keep us at it. */
+#define DUMP_AGAIN_NS (50 * NS_PER_MS)
 
 int rtnl_open(struct nl **out)
 {
@@ -86,9 +90,10 @@ int rtnl_parse_addr(struct rtnl_addr *out, const struct nlmsghdr *h)
 /* A dump that the kernel says may not fit together is asked for again, a few times. */
 static int dump(struct nl *s, struct nl_msg *m, nl_fn *fn, void (*again)(void *arg), void *arg)
 {
+	uint64_t until_ns = time_mono_ns() + DUMP_AGAIN_NS;
 	int r = nl_dump(s, m, fn, arg);
 
-	for (int i = 1; r == -EINTR && i < DUMP_TRIES; i++) {
+	for (int i = 1; r == -EINTR && i < DUMP_TRIES && time_mono_ns() < until_ns; i++) {
 		again(arg);
 		r = nl_dump(s, m, fn, arg);
 	}
@@ -131,10 +136,11 @@ out:
 
 int rtnl_dump_addrs(struct nl *s, int32_t nsid, nl_fn *fn, void (*again)(void *arg), void *arg)
 {
+	uint64_t until_ns = time_mono_ns() + DUMP_AGAIN_NS;
 	int r = -EINTR;
 
 	/* Each family for itself: a dump of AF_UNSPEC waits for the kernel's global lock, these two no longer do. */
-	for (int i = 0; r == -EINTR && i < DUMP_TRIES; i++) {
+	for (int i = 0; r == -EINTR && i < DUMP_TRIES && (i == 0 || time_mono_ns() < until_ns); i++) {
 		if (i)
 			again(arg);
 		r = dump_family(s, AF_INET, nsid, fn, arg);

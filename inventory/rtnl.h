@@ -12,7 +12,7 @@
 #include "common/addr.h"
 #include "netlink/nl.h"
 
-#define NSID_NONE (-1) /* our own namespace, as a target; no other namespace, as a peer's */
+#define NSID_NONE NL_NSID_OWN /* our own namespace, as a target; no other namespace, as a peer's */
 
 enum rtnl_kind { RTNL_OTHER, RTNL_BRIDGE, RTNL_VETH };
 

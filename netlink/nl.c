@@ -17,6 +17,19 @@
 #include "common/timefmt.h"
 #include "netlink/nl_impl.h"
 
+#define DATAGRAM_LEAST 512u
+
+/* The kernel charges a queued datagram with at least the room of its two control structures. */
+static void find_queue_most(struct nl *s)
+{
+	socklen_t len = sizeof(int);
+	int bytes;
+
+	if (getsockopt(nl_fd(s), SOL_SOCKET, SO_RCVBUF, &bytes, &len) < 0 || bytes <= 0)
+		bytes = INT32_MAX;
+	s->queue_most = (unsigned)bytes / DATAGRAM_LEAST + 1;
+}
+
 int nl_open(struct nl **out, int bus)
 {
 	struct nl *s = calloc(1, sizeof(*s));
@@ -37,6 +50,7 @@ int nl_open(struct nl **out, int bus)
 	mnl_socket_setsockopt(s->mnl, NETLINK_EXT_ACK, &on, sizeof(on));
 	mnl_socket_setsockopt(s->mnl, NETLINK_CAP_ACK, &on, sizeof(on));
 	s->seq = (uint32_t)time_now_ns();
+	find_queue_most(s);
 	*out = s;
 	return 0;
 out:
@@ -74,6 +88,7 @@ void nl_set_rcvbuf(struct nl *s, unsigned bytes)
 
 	if (setsockopt(nl_fd(s), SOL_SOCKET, SO_RCVBUFFORCE, &v, sizeof(v)) < 0)
 		setsockopt(nl_fd(s), SOL_SOCKET, SO_RCVBUF, &v, sizeof(v));
+	find_queue_most(s);
 }
 
 const char *nl_error_text(const struct nl *s)
@@ -189,34 +204,4 @@ int nl_request(struct nl *s, struct nl_msg *m, nl_fn *fn, void *arg)
 int nl_dump(struct nl *s, struct nl_msg *m, nl_fn *fn, void *arg)
 {
 	return exchange(s, m, NLM_F_DUMP, fn, arg);
-}
-
-int nl_events(struct nl *s, nl_fn *fn, void *arg)
-{
-	bool lost = false;
-	int rc = 0;
-
-	for (;;) {
-		const struct nlmsghdr *h = (const void *)s->in;
-		ssize_t n = recv(nl_fd(s), s->in, sizeof(s->in), MSG_DONTWAIT);
-		int left;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == ENOBUFS) {
-			lost = true;
-			continue;
-		}
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			return lost ? -ENOBUFS : 0;
-		if (n <= 0)
-			return n < 0 ? -errno : -ENOTCONN;
-		for (left = (int)n; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
-			if (h->nlmsg_type < NLMSG_MIN_TYPE)
-				continue;
-			rc = fn ? fn(arg, h) : 0;
-			if (rc < 0)
-				return rc;
-		}
-	}
 }

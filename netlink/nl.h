@@ -60,11 +60,18 @@ int nl_dump(struct nl *s, struct nl_msg *m, nl_fn *fn, void *arg);
 const char *nl_error_text(const struct nl *s);
 
 /*
- * Reads what is waiting on an event socket, without blocking; fn may be NULL. 0 when it is empty; -ENOBUFS when
- * the kernel had to drop notices: the listener's picture is stale and it must look again (what was still queued is
- * read first).
+ * Reads an event socket, without blocking: what had happened when it was called, and next to nothing of what happens
+ * meanwhile, so that it returns however fast somebody makes the kernel talk. What is left keeps the descriptor
+ * readable. fn may be NULL. 0; -ENOBUFS when the kernel had to drop notices: the listener's picture is stale and it
+ * must look again (what was still queued is read first, and from here on nothing is dropped unsaid); what fn returned
+ * when that is negative (the rest is left for the next call).
  */
 int nl_events(struct nl *s, nl_fn *fn, void *arg);
+/* The same for a socket that hears other network namespaces, too (NETLINK_LISTEN_ALL_NSID). nsid: the one that the
+ * notice comes from, NL_NSID_OWN for our own. */
+#define NL_NSID_OWN (-1)
+typedef int nl_nsid_fn(void *arg, int32_t nsid, const struct nlmsghdr *h);
+int nl_events_nsid(struct nl *s, nl_nsid_fn *fn, void *arg);
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 /* The family's header behind h, or NULL when the message is shorter than extra_len. */

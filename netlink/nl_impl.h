@@ -2,6 +2,7 @@
 /* What the files of netlink/ share and nobody else sees. */
 #ifndef WEIR_NETLINK_NL_IMPL_H
 #define WEIR_NETLINK_NL_IMPL_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,8 @@ struct nl {
 	struct mnl_socket *mnl;
 	uint32_t seq;    /* of the last request */
 	char error[160]; /* the kernel's sentence about it */
+	unsigned queue_most; /* datagrams that can wait in the socket */
+	bool lost;           /* notices were dropped, and it has not been told yet: see nl_events.c */
 	_Alignas(16) uint8_t in[65536];
 };
 

@@ -86,6 +86,9 @@ int nft_poll_counters(struct nft *n, uint64_t now_ns, const struct nft_events *e
  * -ENOMEM.
  */
 int nft_counters_seed(struct nft *n, const struct counter_rec *c, size_t count, uint64_t read_ns, bool away);
+/* That cannot be had any more: growth is from what this handle has read last, or reads next if that is its first, and
+ * the next reading tells all counters in full. */
+void nft_counters_unknown(struct nft *n);
 
 /* Per-rule counters, by rule id. *out is the caller's to free(). */
 struct nft_rule_count {

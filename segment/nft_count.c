@@ -116,6 +116,11 @@ int nft_counters_seed(struct nft *n, const struct counter_rec *c, size_t count, 
 	return rc;
 }
 
+void nft_counters_unknown(struct nft *n)
+{
+	n->seen_tell_all = true;
+}
+
 /* ---- polling ---------------------------------------------------------------------------------------------------- */
 struct poll {
 	struct nft *n;

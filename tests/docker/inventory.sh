@@ -26,7 +26,7 @@ lab_docker network create --subnet 172.31.0.0/24 back >/dev/null
 lab_docker run -d --name shop-web-1 --network front --label com.docker.compose.project=shop \
 	--label com.docker.compose.service=web shop-image:1 sleep 1000 >/dev/null
 lab_check "a container is named, by project and service, with both addresses" \
-	soon '^up name=shop-web-1 group=shop/web runtime=docker image=shop-image:1 .*addrs=172\.30\.0\.2,fd00:77::2$'
+	soon '^up name=shop-web-1 group=shop/web runtime=docker image=shop-image:1 .*addrs=172\.30\.0\.2,fd00:77::2\(,fe80::[0-9a-f:]*\)\{0,1\}$'
 lab_check "its start is Docker's, to the nanosecond" \
 	[ "$(field shop-web-1 start)" = "$(date -d "$(lab_docker inspect -f '{{.State.StartedAt}}' shop-web-1)" +%s%N)" ]
 lab_check "its addresses are its own from before its start" [ "$(field shop-web-1 bound)" -lt "$(field shop-web-1 start)" ]

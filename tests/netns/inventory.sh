@@ -58,9 +58,25 @@ ip -n "$LAB_NS" addr add 10.77.0.1/16 dev br0
 start_watch "$OUT"
 lab_check "a bridge without veths is not captured" has_not 'link_up name=br0' "$OUT"
 lab_check "the host's addresses are told" has 'host addrs=.*10\.77\.0\.1' "$OUT"
+# It never has a file: whose file is missed later on is another's business.
+lab_spawn "$LAB_DIR/bare" unshare -n sleep 300
+BARE=$LAB_PID
+lab_net=$(lab_in readlink /proc/self/ns/net)
+elsewhere() { # not in the lab's namespace any more, and never in this shell's own
+	[ "$(cat "/proc/$BARE/comm")" = sleep ] && [ "$(readlink "/proc/$BARE/ns/net")" != "$lab_net" ] &&
+		[ "$(readlink "/proc/$BARE/ns/net")" != "$(readlink /proc/self/ns/net)" ]
+}
+bare() {
+	lab_poll 10 elsewhere && ip -n "$LAB_NS" link add bare type veth peer name eth0 netns "$BARE" &&
+		ip -n "$LAB_NS" link set bare master br0 up && nsenter -t "$BARE" -n ip addr add 10.77.5.1/16 dev eth0
+}
+lab_check "a namespace without a file has an address" bare
+
 hundred s
 lab_check "a hundred lives of 50 ms are all named, with their end" lab_poll 20 count 100 "^down name=$P-s" "$OUT"
-lab_check "each of them once" count 100 "^up name=$P-s" "$OUT"
+# Told again where it lived long enough, on a loaded machine, for a link-local address.
+lives() { [ "$(sed -n "s/^up name=\($P-s[0-9]*\) .* id=\([0-9a-f]*\) .*/\1 \2/p" "$OUT" | sort -u | wc -l)" -eq 100 ]; }
+lab_check "each of them is one workload" lives
 for i in $(seq 1 100); do grep -q "^up name=$P-s$i .*addrs=10\.77\.1\.$i\$" "$OUT" || echo "# no address: $P-s$i"; done >"$LAB_DIR/missing"
 cat "$LAB_DIR/missing"
 lab_check "each with its address" [ ! -s "$LAB_DIR/missing" ]
@@ -117,6 +133,14 @@ kill "$HOLDER"
 held_gone() { ! ip -n "$LAB_NS" link show held >/dev/null 2>&1; }
 lab_check "and ends with what held it" lab_poll 20 held_gone
 
+# Its end has been read when what came after it is told.
+kill "$BARE"
+bare_gone() { ! ip -n "$LAB_NS" link show bare >/dev/null 2>&1; }
+lab_check "a namespace that never had a file ends" lab_poll 20 bare_gone
+short_life "$P-after" after 10.77.5.2/16
+lab_check "what comes after it is told" lab_poll 20 has "^down name=$P-after" "$OUT"
+lab_check "nobody says of it that its file was missed" has_not '^unnamed .*10\.77\.5\.1' "$OUT"
+
 # Links change.
 ip -n "$LAB_NS" addr add 10.77.0.99/16 dev br0
 lab_check "a new address of the bridge is told" lab_poll 5 has 'link_up name=br0 .*10\.77\.0\.99' "$OUT"
@@ -147,7 +171,12 @@ if command -v setpriv >/dev/null; then
 	start_watch "$LAB_DIR/deaf" setpriv --bounding-set -all,+net_admin --inh-caps -all --
 	lab_check "it says what it cannot" has '^notice named network namespaces: .*CAP_NET_BROADCAST' "$LAB_DIR/deaf"
 	hundred d
-	lab_check "without hearing, short lives are named all the same" lab_poll 20 count 100 "^down name=$P-d" "$LAB_DIR/deaf"
+	# It must be given the processor within the 50 ms; where it is not, it says so.
+	asked() {
+		named=$(grep -c "^down name=$P-d" "$LAB_DIR/deaf")
+		[ "$named" -eq 100 ] || { [ "$named" -ge 20 ] && grep -q '^unnamed gone-before-lookup' "$LAB_DIR/deaf"; }
+	}
+	lab_check "without hearing, short lives are named all the same, or it is said that some are not" lab_poll 20 asked
 	stop_watch
 fi
 lab_end

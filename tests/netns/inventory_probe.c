@@ -5,12 +5,15 @@
  *	inventory_probe watch [SOCKET [NETNS-DIR]]   prints what the inventory tells, one line each, until it is ended
  *	inventory_probe conntrack FIFO               reads "PROTO ADDR PORT ADDR PORT" lines, prints what the kernel knows
  *	inventory_probe serve tcp|udp PORT           sends back what it gets, both IP versions
+ *	inventory_probe flap DEV NETWORK             adds and takes away addresses of NETWORK/16 as fast as it can
  *	inventory_probe hold tcp|udp PORT ADDR PORT  from that local port: sends a byte, gets it back, says "held", stays
  */
 #include "config.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -273,6 +276,55 @@ static int hold(const char *proto, const char *local, const char *to, const char
 	return 0;
 }
 
+/* ---- changes without pause --------------------------------------------------------------------------------------- */
+
+#define FLAP_AT_ONCE 128u
+
+static void put_change(char *at, size_t len, bool add, unsigned ifindex, uint32_t addr_be)
+{
+	struct nlmsghdr *h = (void *)at;
+	struct ifaddrmsg *a = NLMSG_DATA(h);
+	struct rtattr *local = (void *)(a + 1);
+
+	memset(at, 0, len);
+	h->nlmsg_len = (uint32_t)len;
+	h->nlmsg_type = add ? RTM_NEWADDR : RTM_DELADDR;
+	h->nlmsg_flags = NLM_F_REQUEST | (add ? NLM_F_CREATE : 0);
+	a->ifa_family = AF_INET;
+	a->ifa_prefixlen = 32;
+	a->ifa_index = ifindex;
+	local->rta_type = IFA_LOCAL;
+	local->rta_len = RTA_LENGTH(sizeof(addr_be));
+	memcpy(RTA_DATA(local), &addr_be, sizeof(addr_be));
+}
+
+/* No answer is asked for: many changes in one system call. Ended in the middle, it leaves at most one address. */
+static int flap(const char *dev, const char *network)
+{
+	const size_t len = NLMSG_LENGTH(sizeof(struct ifaddrmsg)) + RTA_SPACE(sizeof(uint32_t));
+	_Alignas(struct nlmsghdr) static char out[FLAP_AT_ONCE * 64];
+	unsigned ifindex = if_nametoindex(dev);
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	unsigned long changes = 0;
+	struct in_addr net;
+
+	if (!ifindex || fd < 0 || len > 64 || inet_pton(AF_INET, network, &net) != 1)
+		return 1;
+	printf("flapping %s\n", network);
+	while (!stopping) {
+		for (unsigned i = 0; i < FLAP_AT_ONCE; i++, changes++)
+			put_change(out + i * len, len, changes % 2 == 0, ifindex,
+				   net.s_addr | htonl((uint32_t)(changes / 2 % 50 + 1)));
+		if (send(fd, out, FLAP_AT_ONCE * len, 0) < 0 && errno != EINTR) {
+			perror("inventory_probe: flap");
+			return 1;
+		}
+	}
+	printf("%lu changes\n", changes);
+	close(fd);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct sigaction sa = {.sa_handler = on_signal};
@@ -286,9 +338,11 @@ int main(int argc, char **argv)
 		return freopen(argv[2], "r", stdin) ? conntrack() : 1;
 	if (argc == 4 && strcmp(argv[1], "serve") == 0)
 		return serve(argv[2], argv[3]);
+	if (argc == 4 && strcmp(argv[1], "flap") == 0)
+		return flap(argv[2], argv[3]);
 	if (argc == 6 && strcmp(argv[1], "hold") == 0)
 		return hold(argv[2], argv[3], argv[4], argv[5]);
 	fprintf(stderr, "usage: inventory_probe watch [SOCKET [NETNS-DIR]] | conntrack FIFO |\n"
-			"       serve tcp|udp PORT | hold tcp|udp PORT ADDR PORT\n");
+			"       serve tcp|udp PORT | flap DEV NETWORK | hold tcp|udp PORT ADDR PORT\n");
 	return 2;
 }

@@ -28,29 +28,34 @@ static bool answered(const struct netns_lister *l, uint64_t n)
 
 static void newest_last(struct netns_lister *l, int32_t nsid)
 {
+	const struct netns_question q = {nsid, 7, 3};
 	unsigned bridges[3] = {9, 9, 9}, n = 0;
+	struct netns_question back;
 	struct inside in;
-	uint64_t token;
-	int32_t id;
 
-	CHECK(netns_lister_ask(l, nsid, 7) == 0 && answered(l, 1));
+	CHECK(netns_lister_ask(l, &q) == 0 && answered(l, 1));
 	CHECK(system("ip link add docker0 type bridge") == 0);
-	CHECK(netns_lister_ask(l, nsid, 7) == 0 && answered(l, 1));
+	CHECK(netns_lister_ask(l, &q) == 0 && answered(l, 1));
 	CHECK(system("ip link add docker1 type bridge") == 0);
-	CHECK(netns_lister_ask(l, nsid, 7) == 0 && answered(l, 1));
-	while (n < 3 && netns_lister_take(l, &id, &token, &in)) {
-		CHECK(id == nsid && token == 7);
+	CHECK(netns_lister_ask(l, &q) == 0 && answered(l, 1));
+	CHECK_EQ(netns_lister_ready(l), 3);
+	while (n < 3 && netns_lister_take(l, &back, &in)) {
+		CHECK(back.nsid == nsid && back.token == 7 && back.told == 3);
 		bridges[n++] = in.n_bridges;
 	}
 	CHECK(n == 3 && bridges[0] == 0 && bridges[1] == 1 && bridges[2] == 2);
-	CHECK(!netns_lister_take(l, &id, &token, &in));
+	CHECK(!netns_lister_take(l, &back, &in));
+	CHECK_EQ(netns_lister_ready(l), 0);
 }
 
 /* Questions that nobody waits for the answers of, and one about a namespace that is not there. */
 static void freed_in_between(struct netns_lister *l, int32_t nsid)
 {
-	for (unsigned i = 0; i < 50; i++)
-		CHECK(netns_lister_ask(l, nsid, i) == 0 && netns_lister_ask(l, nsid + 1000, i) == 0);
+	for (unsigned i = 0; i < 50; i++) {
+		const struct netns_question q = {nsid, i, 0}, nobody = {nsid + 1000, i, 0};
+
+		CHECK(netns_lister_ask(l, &q) == 0 && netns_lister_ask(l, &nobody) == 0);
+	}
 }
 
 int main(void)
