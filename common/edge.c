@@ -4,6 +4,7 @@
 #include "common/edge.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "common/timefmt.h"
@@ -93,6 +94,43 @@ void edge_agg_merge(struct edge_agg *sum, const struct edge_agg *more)
 		sum->exemplar[sum->n_exemplars++] = more->exemplar[i];
 	for (unsigned i = 0; i < more->n_peers; i++)
 		add_peer(sum, &more->peer[i].addr, more->peer[i].name, more->peer[i].flows);
+}
+
+static bool is_seen(const struct edge_agg *a, unsigned i)
+{
+	return strcmp(a->app[i].name, "Unknown") != 0 && a->app[i].name[0] &&
+	       !flow_confidence_is_guess(a->app[i].confidence);
+}
+
+/* Is that application there, seen, without a master? */
+static bool seen_alone(const struct edge_agg *a, const char *name)
+{
+	for (unsigned i = 0; i < a->n_apps; i++)
+		if (is_seen(a, i) && strcmp(a->app[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+unsigned edge_apps(const struct edge_agg *a, unsigned out[EDGE_APPS_MAX])
+{
+	bool any_seen = false;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < a->n_apps; i++)
+		any_seen = any_seen || is_seen(a, i);
+	for (unsigned i = 0; i < a->n_apps; i++) {
+		const char *name = a->app[i].name, *dot = strchr(name, '.');
+		unsigned at = n;
+
+		if (!name[0] || strcmp(name, "Unknown") == 0 || (any_seen && !is_seen(a, i)) ||
+		    (dot && seen_alone(a, dot + 1)))
+			continue;
+		for (; at && a->app[out[at - 1]].flows < a->app[i].flows; at--)
+			out[at] = out[at - 1];
+		out[at] = i;
+		n++;
+	}
+	return n;
 }
 
 void edge_agg_from_flow(struct edge_agg *out, const struct flow_rec *f, bool complete)

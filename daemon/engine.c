@@ -140,6 +140,8 @@ static uint8_t verdict_of(const struct engine *e, const struct flow_rec *f, cons
 
 	if (!e->ruleset || f->direction == FLOW_DIR_UNKNOWN || f->start_ns < e->policy_since_ns || f->conv_id != f->id)
 		return VERDICT_NONE;
+	if (proto_is_icmp_error(f->proto, f->port[1])) /* it goes with the conversation that it is about */
+		return VERDICT_NONE;
 	src.addr = f->addr[0];
 	src.group = names_group(e->names, end[0].group);
 	dst.addr = f->addr[1];

@@ -164,6 +164,7 @@ static void print_text(struct learning *l)
 	print_widenings(l);
 	printf("\nfrom %s%s\n", units_span(l->graph.first_ns, l->graph.last_ns, span, sizeof(span)),
 	       l->graph.whole_hours ? ", by whole hours" : "");
+	map_print_hidden(&l->graph, "weir map --icmp-errors", stdout);
 	view_footer(&l->view, l->query.since_ns, l->query.until_ns);
 }
 

@@ -9,16 +9,11 @@
 
 #include "ui-cli/verb.h"
 
-bool show_is_guess(unsigned confidence)
-{
-	return confidence == FLOW_CONF_PORT || confidence == FLOW_CONF_IP;
-}
-
 const char *show_app(const char *app, unsigned confidence, char *out, size_t size, bool *guess)
 {
 	bool known = *app && strcmp(app, "Unknown") != 0;
 
-	*guess = known && show_is_guess(confidence);
+	*guess = known && flow_confidence_is_guess(confidence);
 	snprintf(out, size, *guess ? "(%s?)" : "%s", known ? app : "-");
 	return out;
 }

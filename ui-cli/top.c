@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/proto.h"
 #include "common/timefmt.h"
 #include "store/flows.h"
 #include "ui-cli/graph.h"
@@ -78,6 +79,9 @@ static int on_flow(void *arg, const struct flow_rec *f)
 	}
 	/* One that was idle for longer than a look reaches back: how much of it is new nobody knows. */
 	if (t->last_ns == 0 || (fresh && f->start_ns + TOP_LOOKBACK_NS < t->last_ns))
+		return 0;
+	/* As the map has it: nobody's conversations, unless a filter asks for them. */
+	if (!t->filter && (graph_is_housekeeping(f) || proto_is_icmp_error(f->proto, f->port[1])))
 		return 0;
 	naming_flow(t->view.naming, t->view.txn, f, end);
 	if (!filter_match(t->filter, f, end))
