@@ -162,6 +162,8 @@ void edge_agg_from_flow(struct edge_agg *out, const struct flow_rec *f, bool com
 	flow_attr_text(f, FLOW_ATTR_SNI, name, sizeof(name));
 	if (!name[0])
 		flow_attr_text(f, FLOW_ATTR_HTTP_HOST, name, sizeof(name));
+	if (addr_is_literal(name)) /* "Host: 192.0.2.7" names nobody */
+		name[0] = '\0';
 	add_peer(out, &f->addr[1], name, 1);
 }
 

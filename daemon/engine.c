@@ -219,8 +219,8 @@ void engine_write(struct engine *e, struct flow_rec *f, const struct names_end f
 				  answer_of(e, &f->addr[1])};
 	if (!is_housekeeping(f))
 		fold_add(e->fold, &fold);
-	if (!again) {
-		e->stats.flows++;
+	e->stats.flows += !again;
+	if (!again && !is_housekeeping(f)) { /* an IPv6 host's solicitations from its link's address miss no name */
 		e->stats.unnamed += end[0].late + end[1].late;
 		e->stats.unnamed_why[f->unnamed[0]]++;
 		e->stats.unnamed_why[f->unnamed[1]]++;

@@ -31,7 +31,7 @@ static const struct {
 } decisions[] = {
 	{"allow", "answered, direction known, nothing lost: it becomes a rule"},
 	{"ask", "nobody answers, but it is steady and lasting (like syslog or statsd): say yes and it becomes a rule"},
-	{"unanswered", "nobody answered: an attempt is no reason for a rule"},
+	{"unanswered", "refused, or not answered: an attempt is no reason for a rule"},
 	{"direction", "capture began in mid-conversation, so it is not known who is the server: no rule"},
 	{"coverage", "seen only while packets were being lost: no rule until it is seen whole"},
 	{"no-policy", "no group's list would decide on it: no rule"},

@@ -93,7 +93,7 @@ static void print_legend(const struct learning *l)
 	putchar('\n');
 	for (unsigned d = 0; d <= LEARN_SELF; d++) {
 		if (seen[d])
-			printf("%-10s %s\n", learn_decision_name(d), learn_decision_text(d));
+			printf("%-10s  %s\n", learn_decision_name(d), learn_decision_text(d));
 	}
 }
 

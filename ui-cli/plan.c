@@ -44,7 +44,7 @@ static void print_changes(const struct plan *p)
 	if (g->number)
 		printf("against generation %" PRIu64 ", applied %s:\n", g->number, units_moment(g->applied_ns, when));
 	else
-		fputs("against nothing, no policy is in force:\n", stdout);
+		fputs("against nothing: no policy is in force\n", stdout);
 	in_force_print_lapsed(&p->now, stdout);
 	putchar('\n');
 	policy_print_diff(&p->diff, false);

@@ -147,6 +147,8 @@ static void write_store(json_t *status, FILE *out)
 static void write_coverage(json_t *status, FILE *out)
 {
 	json_t *c = json_object_get(status, "coverage");
+	uint64_t lost = number_of(c, "lost"), gaps = number_of(c, "gaps");
+	char text[UNITS_STRLEN];
 	struct buf b = BUF_INIT;
 
 	if (!c)
@@ -155,9 +157,13 @@ static void write_coverage(json_t *status, FILE *out)
 		line(out, "coverage", TABLE_GOOD, "complete: nothing is known to have been missed");
 		return;
 	}
-	buf_printf(&b, "incomplete: %" PRIu64 " packets or records lost", number_of(c, "lost"));
-	if (number_of(c, "gaps"))
-		buf_printf(&b, ", %" PRIu64 " gaps", number_of(c, "gaps"));
+	buf_adds(&b, "incomplete: ");
+	if (lost)
+		buf_adds(&b, units_plural(lost, "packet or record lost", "packets or records lost", text));
+	if (gaps)
+		buf_printf(&b, "%s%s", lost ? ", " : "", units_plural(gaps, "gap", "gaps", text));
+	if (!lost && !gaps) /* the store does not count those */
+		buf_adds(&b, "not watched for a time");
 	line(out, "coverage", TABLE_WARN, b.data);
 	buf_fini(&b);
 }

@@ -31,6 +31,19 @@ static void test_addr(void)
 		CHECK_EQ(addr_parse(&a, bad[i]), -EINVAL);
 }
 
+static void test_literal(void)
+{
+	static const char *const is[] = {"10.0.3.7", "10.0.3.7:80", "fd00::2", "[fd00::2]", "[fd00::2]:8080", "::1"};
+	static const char *const is_not[] = {"", "shop.example", "shop.example:80", "10.0.3.7.example", "[fd00::2",
+					     "[fd00::2]x", "[]", ":80", "dead:beef",
+					     "a-name-that-is-longer-than-any-address-can-be-however-it-is-written:80"};
+
+	for (size_t i = 0; i < sizeof(is) / sizeof(is[0]); i++)
+		CHECK(addr_is_literal(is[i]));
+	for (size_t i = 0; i < sizeof(is_not) / sizeof(is_not[0]); i++)
+		CHECK(!addr_is_literal(is_not[i]));
+}
+
 static void test_prefix(void)
 {
 	struct prefix p;
@@ -303,6 +316,7 @@ static void test_ruleset(void)
 int main(void)
 {
 	test_addr();
+	test_literal();
 	test_prefix();
 	test_service();
 	test_time();

@@ -82,6 +82,7 @@ static const struct {
 	{"blocks_brief.txt", 0, {"blocks", "--state", SHOP, "-q"}},
 	{"blocks.json", 0, {"blocks", "--state", SHOP, "-o", "json"}},
 	{"trace.txt", 0, {"trace", "--state", SHOP, "shop-lb-1"}},
+	{"trace_cron.txt", 0, {"trace", "--state", SHOP, "shop-cron-1"}},
 	{"trace_late.txt", 0, {"trace", "--state", SHOP, "shop-lb-1", "--at", "2020-03-04T10:00:10.500Z"}},
 	{"trace_back.txt", 0, {"trace", "--state", SHOP, "shop-db-1", "--back", "--at", "2020-03-04T10:00:11Z"}},
 	{"trace.json", 0, {"trace", "--state", SHOP, "intruder", "-o", "json"}},

@@ -67,6 +67,8 @@ static const struct talk talks[] = {
 	 "api.example.com"},
 	{"10.0.3.3", "10.0.3.1", 40006, 53, 17, FLOW_STATE_ESTABLISHED, 11990, 4, 1, 1, "DNS", FLOW_CONF_DPI,
 	 FLOW_ATTR_DNS_QUERY, "api.example.com"},
+	{"fd00:3::7", "fd00:3::5", 0, 135, 58, FLOW_STATE_ESTABLISHED, 601999, 0, 1, 1, "ICMPV6", FLOW_CONF_DPI,
+	 FLOW_ATTR_END, NULL},
 	{"fd00:3::7", "fd00:3::5", 40007, 5432, 6, FLOW_STATE_CLOSED, 602000, 50, 8, 8, "PostgreSQL", FLOW_CONF_PORT,
 	 FLOW_ATTR_END, NULL},
 	{"10.0.3.66", "10.0.3.5", 40008, 22, 6, FLOW_STATE_REFUSED, 710000, 1, 1, 1, "SSH", FLOW_CONF_PORT,
@@ -197,7 +199,7 @@ static int put_flows(struct store_txn *t, const uint64_t *id)
 			agg.peer[0].addr = f.addr[0];
 			agg.peer[0].name[0] = '\0';
 		}
-		if (rc == 0)
+		if (rc == 0 && !proto_is_housekeeping(k->proto, k->dport))
 			rc = store_edge_add(t, &key, &agg);
 		buf_fini(&attrs);
 	}
