@@ -16,8 +16,8 @@
 uint64_t time_now_ns(void);  /* CLOCK_REALTIME */
 uint64_t time_mono_ns(void); /* CLOCK_MONOTONIC: for intervals only */
 
-/* Which boot of this machine it is, whose clock time_mono_ns reads: the kernel's random id; "" when that cannot be read.
- * Returns buf. */
+/* Which boot of this machine it is, whose clock time_mono_ns reads: the kernel's random id; "" when that cannot be
+ * read. Returns buf. */
 #define TIME_BOOT_STRLEN 40
 const char *time_boot_id(char buf[TIME_BOOT_STRLEN]);
 

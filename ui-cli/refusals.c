@@ -107,8 +107,8 @@ static void merge(struct refusal *sum, const struct refusal *more)
 	}
 }
 
-/* A single packet was at one time. The kernel tells the last one's to the tick, while that of the first may be no better
- * known than when the counter was read before, and that of a sample is another clock's. */
+/* A single packet was at one time. The kernel tells the last one's to the tick, while that of the first may be no
+ * better known than when the counter was read before, and that of a sample is another clock's. */
 static void set_fresh(struct refusal *r, uint64_t told, uint64_t told_until_ns)
 {
 	r->fresh = r->v.count > told ? r->v.count - told : 0;

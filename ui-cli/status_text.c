@@ -62,7 +62,8 @@ static void write_deadline(json_t *status, json_t *policy, FILE *out)
 	struct buf b = BUF_INIT;
 
 	if (json_is_true(json_object_get(policy, "other_boot")))
-		buf_adds(&b, "never confirmed, and not applied since this machine was started: the kernel has no rule of it");
+		buf_adds(&b, "never confirmed, and not applied since this machine was started: "
+			     "the kernel has no rule of it");
 	else if (left && !running && json_number_value(left) <= 0)
 		buf_adds(&b, "never confirmed: the kernel has ended enforcement by itself");
 	else if (left)

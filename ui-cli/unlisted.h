@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Groups that a policy has no entry for: nothing decides on who reaches them, nor on what they send to world and host. */
+/* Groups that a policy has no entry for: nothing decides on who reaches them, or on what they send to world and
+ * host. */
 #ifndef WEIR_UI_UNLISTED_H
 #define WEIR_UI_UNLISTED_H
 #include <stddef.h>

@@ -302,8 +302,8 @@ static void test_merge(void)
 	free(text);
 }
 
-/* With no weir running: how much of the time to confirm is left by the kernel's clock, whatever the wall clock says; the
- * shop's own times are long past. */
+/* With no weir running: how much of the time to confirm is left by the kernel's clock, whatever the wall clock says;
+ * the shop's own times are long past. */
 static void test_deadline(void)
 {
 	const char *const status[] = {"status", "--state", LAPSED, NULL};
