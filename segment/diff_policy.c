@@ -32,8 +32,8 @@ static const struct policy_group **sort_groups(const struct policy *p)
 	return v;
 }
 
-/* The first n items are those of the rulesets, by group; of a group that gets a policy, the first says so, and tells the
- * members, too. NULL for any other group. */
+/* The first n items are those of the rulesets, by group; of a group that gets a policy, the first says so, and tells
+ * the members, too. NULL for any other group. */
 static struct diff_item *find_added(struct diff *d, size_t n, const char *group)
 {
 	size_t lo = 0, hi = n;

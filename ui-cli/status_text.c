@@ -52,8 +52,8 @@ static void line(FILE *out, const char *what, enum table_style style, const char
 	fputc('\n', out);
 }
 
-/* The kernel counts the time to confirm by a clock of its own, which nobody can set. What is left of it is told wherever
- * it is known; "confirm_by" is what the clock on the wall would have said, had nobody set it since. */
+/* The kernel counts the time to confirm by a clock of its own, which nobody can set. What is left of it is told
+ * wherever it is known; "confirm_by" is what the clock on the wall would have said, had nobody set it since. */
 static void write_deadline(json_t *status, json_t *policy, FILE *out)
 {
 	bool running = json_is_true(json_object_get(status, "running"));
