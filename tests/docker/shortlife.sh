@@ -4,29 +4,21 @@
 # ends. Each has its flow stored under the name of the container, with its image and group.
 top_srcdir=${top_srcdir:-$(dirname "$0")/../..}
 . "$top_srcdir/tests/docker/lib.sh"
-command -v jq >/dev/null || lab_skip "needs jq: apt-get install jq"
-W=${WEIR:-./weir}
-[ -x "$W" ] || lab_skip "no weir at $W"
 load=$PWD/tests/bench/load
 [ -x "$load" ] || load=${top_builddir:-.}/tests/bench/load
 [ -x "$load" ] || lab_skip "needs $load: make check TESTS="
 LIVES=${WEIR_LIVES:-100} AT_ONCE=${WEIR_AT_ONCE:-5}
 
-lab_begin brief
-S=$LAB_DIR/state
-chmod 755 "$LAB_DIR" # weir's own user looks in
+lab_begin_weir brief
 lab_engine_start
 lab_image brief/job
 cp "$load" "$LAB_DIR/load"
 lab_docker network create --subnet 10.79.0.0/16 -o com.docker.network.bridge.name=br-brief brief >/dev/null
-printf 'write_through: 1s\nruntime_sockets: [%s]\n' "$LAB_SOCKET" >"$LAB_DIR/weir.yaml"
-lab_spawn "$LAB_DIR/weir.log" "$W" run -c "$LAB_DIR/weir.yaml" --state "$S"
-settled() { "$W" status --state "$S" -o json 2>/dev/null | jq -es '.[0].inventory.settled' >/dev/null; }
-lab_check "weir starts" lab_poll 20 settled
+weir_start
+lab_check "weir starts" lab_poll 20 weir_settled
 # One that stays: a bridge without ports is not captured, and the first on it may be over before it is.
 lab_docker run -d --name stays --network brief -v /usr:/usr:ro brief/job sleep 3600 >/dev/null
-watched() { "$W" status --state "$S" -o json 2>/dev/null | jq -es '.[0].interfaces | any(.name == "br-brief" and .attached)' >/dev/null; }
-lab_check "the bridge is captured" lab_poll 10 watched
+lab_check "the bridge is captured" lab_poll 10 status_is '.interfaces | any(.name == "br-brief" and .attached)'
 
 job() { # name
 	lab_docker run --rm --name "$1" --network brief -v /usr:/usr:ro -v /lib:/lib:ro -v /lib64:/lib64:ro \
@@ -46,7 +38,7 @@ done
 lab_check "all of them spoke" test "$(wc -l <"$LAB_DIR/sent")" = "$LIVES" -a ! -s "$LAB_DIR/mute"
 lab_say "$(awk '{ t += $2 } END { printf "%d lives, from first packet to last %.0f ms", NR, t / NR }' "$LAB_DIR/sent")"
 named() {
-	"$W" flows --state "$S" -o json 2>/dev/null | jq -r 'select(.dest_port == 9 and .proto == "UDP") | [.src_ip,
+	w flows -o json 2>/dev/null | jq -r 'select(.dest_port == 9 and .proto == "UDP") | [.src_ip,
 		.src.workload // "-", .src.image // "-", .src.group // "-", .flow.pkts_toserver, .src.unnamed // "-"] | @tsv' |
 		sort -u >"$LAB_DIR/flows"
 	awk '$2 ~ /^job-[0-9]+$/ && $3 ~ /^brief\/job/ && $4 == "brief/job" && $5 == 10 { print $2 }' "$LAB_DIR/flows" |
@@ -59,10 +51,10 @@ grep -v 'job-.*brief/job.*	10	' "$LAB_DIR/flows" | head -5 | sed 's/^/# not as i
 
 # Every one of them answers for its address at its time.
 knows() { # address time name
-	"$W" who "$1" --at "$2" --state "$S" 2>/dev/null | grep -q " $3\$"
+	w who "$1" --at "$2" 2>/dev/null | grep -q " $3\$"
 }
-last=$("$W" flows --state "$S" -o json 2>/dev/null | jq -r 'select(.src.workload == "job-0") | [.src_ip, .flow.start] | @tsv')
+last=$(w flows -o json 2>/dev/null | jq -r 'select(.src.workload == "job-0") | [.src_ip, .flow.start] | @tsv')
 # shellcheck disable=SC2086
 lab_check "the first of them is known by address and time" knows $last job-0
-[ "$LAB_FAILED" = 0 ] || sed 's/^/# /' "$LAB_DIR/weir.log" "$LAB_DIR/mute"
+[ "$LAB_FAILED" = 0 ] || sed 's/^/# /' "$log" "$LAB_DIR/mute"
 lab_end
