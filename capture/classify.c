@@ -276,6 +276,22 @@ static void show_syn(struct classify *c, struct classify_flow *f, const uint8_t 
 	f->packets += HANDSHAKE_PACKETS;
 }
 
+/* Shows nDPI a whole packet. */
+static void show(struct classify *c, struct classify_flow *f, const uint8_t *ip, uint16_t len, const struct view *v,
+		 bool from_client, uint64_t time_ms)
+{
+	uint8_t reframed[CLASSIFY_DTLS_MAX + CLASSIFY_SLACK];
+	size_t udp = v->len + (size_t)(v->payload - v->l4_start);
+
+	if (v->l4 == IPPROTO_UDP && classify_dtls_unsafe(ip, v->l4_start, udp)) {
+		len = (uint16_t)classify_dtls_as_ipv6(reframed, ip, v->l4_start, udp);
+		if (!len)
+			return;
+		ip = reframed;
+	}
+	compat_process(&f->proto, c->mod, &f->ndpi, ip, len, time_ms, from_client);
+}
+
 /* Gives nDPI the packet, if it is one that it takes, and ends the inspection where its own reader would. */
 static void inspect(struct classify *c, struct classify_flow *f, const uint8_t *ip, uint16_t len, const struct view *v,
 		    bool from_client, uint64_t time_ms)
@@ -287,7 +303,7 @@ static void inspect(struct classify *c, struct classify_flow *f, const uint8_t *
 		if (f->syn && v->l4 == IPPROTO_TCP)
 			show_syn(c, f, ip, v, from_client, time_ms);
 		f->syn = false;
-		compat_process(&f->proto, c->mod, &f->ndpi, ip, len, time_ms, from_client);
+		show(c, f, ip, len, v, from_client, time_ms);
 	}
 	enough = enough_packets(f);
 	if (enough && f->inspected && !compat_known(&f->proto))

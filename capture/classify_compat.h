@@ -29,6 +29,13 @@
 
 #include "common/flow.h"
 
+/* Whether a DTLS certificate's known subject over IPv4 is safe (classify_dtls.c). */
+#ifdef HAVE_STRUCT_NDPI_FLOW_INPUT_INFO
+#define COMPAT_DTLS_SUBJECT_SAFE true
+#else
+#define COMPAT_DTLS_SUBJECT_SAFE false
+#endif
+
 /* A detection module with all protocols enabled and nothing else changed; NULL when memory is short. */
 static inline struct ndpi_detection_module_struct *compat_module_new(void)
 {
@@ -196,14 +203,18 @@ static inline const char *compat_ja4_client(const struct ndpi_flow_struct *f)
 #endif
 }
 
-/* The 20 bytes of the server certificate's SHA-1, NULL when none was seen. In 4.2 only TCP flows have the mark. */
+/* The 20 bytes of the server certificate's SHA-1, NULL when none was seen. In 4.2 only TCP flows have the mark, the
+ * others a digest that is not all zeros. */
 static inline const uint8_t *compat_cert_sha1(const struct ndpi_flow_struct *f, bool tcp)
 {
 #ifdef HAVE_STRUCT_NDPI_FLOW_STRUCT_PROTOS_TLS_QUIC_FINGERPRINT_SET
 	(void)tcp;
 	return f->protos.tls_quic.fingerprint_set ? f->protos.tls_quic.sha1_certificate_fingerprint : NULL;
 #else
-	return tcp && f->l4.tcp.tls.fingerprint_set ? f->protos.tls_quic.sha1_certificate_fingerprint : NULL;
+	static const uint8_t none[sizeof(f->protos.tls_quic.sha1_certificate_fingerprint)];
+	const uint8_t *sha1 = f->protos.tls_quic.sha1_certificate_fingerprint;
+
+	return (tcp ? f->l4.tcp.tls.fingerprint_set : memcmp(sha1, none, sizeof(none)) != 0) ? sha1 : NULL;
 #endif
 }
 

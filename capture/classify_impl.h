@@ -4,6 +4,7 @@
  */
 #ifndef WEIR_CAPTURE_CLASSIFY_IMPL_H
 #define WEIR_CAPTURE_CLASSIFY_IMPL_H
+#include "capture/classify.h"
 #include "capture/classify_compat.h"
 #include "common/buf.h"
 
@@ -23,6 +24,15 @@ struct classify_flow {
 
 /* Adds what the payload of this DNS packet tells to f->dns. */
 void classify_dns_packet(struct classify_flow *f, const uint8_t *payload, size_t len);
+
+/* classify_dtls.c: whether nDPI must not be shown this datagram as it is (len: of the UDP datagram with its header, all
+ * of it captured), and how it may be: out gets an IPv6 packet, CLASSIFY_SLACK bytes behind it; its length, or 0 when
+ * there is no room: then not at all. */
+#define CLASSIFY_DTLS_MAX 4096
+bool classify_dtls_unsafe(const uint8_t *ip, const uint8_t *udp, size_t len);
+size_t classify_dtls_as_ipv6(uint8_t out[CLASSIFY_DTLS_MAX + CLASSIFY_SLACK], const uint8_t *ip, const uint8_t *udp,
+			     size_t len);
+
 /* Appends all that was learned of the flow to attrs. */
 void classify_attrs(const struct classify_flow *f, struct buf *attrs);
 

@@ -45,8 +45,9 @@ int source_fd(const struct source *s); /* to poll; live only, else -1 */
 #define SOURCE_END (-4096)
 int source_read(struct source *s, int max, source_packet_fn fn, void *arg, char *error);
 
-/* Whether the interface itself sent this frame, as opposed to a port of the bridge, or the other end of the veth. */
-bool source_sent_by_itself(const struct source *s, const uint8_t *data, uint32_t caplen);
+/* Whether the interface itself sent this frame, as opposed to a port of the bridge, or the other end of the veth, which
+ * may well write the same source address into theirs. */
+bool source_sent_by_itself(const struct source *s, const uint8_t *data, uint32_t caplen, uint32_t wirelen);
 /* To be called before each source_read of a live source. True: the interface has another MAC address than it had. What
  * was sent since then may have been taken for somebody else's; from now on both addresses are its own. */
 bool source_mac_changed(struct source *s);

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <net/if_arp.h>
@@ -31,6 +32,8 @@
  * (ten segments, RFC 6928) carry bulk data, whose beginning is not worth the copying. */
 #define BULK_LEN 16384u
 #define BULK_SNAPLEN 512u
+#define FORGED_LESS 8u /* a frame cut that much shorter than any other is a forged one */
+#define VLAN_TAG_LEN 4u /* libpcap puts the tag back into what the kernel has cut */
 #define BLOCK_MS 10
 #define LAST_WORDS_MS 50 /* how long a handle whose interface has gone may still give something */
 
@@ -92,19 +95,52 @@ static int fanout_join(int fd, unsigned group)
 	return 0;
 }
 
-/* Keeps the beginning of every frame, less of a large one: the ring then lasts eight times as long under bulk
- * traffic. */
-static int snap_by_size(int fd, uint32_t snaplen)
+/*
+ * How much of a frame is kept: its beginning, less of a large one, so that the ring lasts eight times as long under
+ * bulk traffic. And a mark: a frame that bears the interface's own address although the interface did not send it
+ * (only the kernel knows) is cut to s->forged_max bytes, or by its last one; no other frame is cut that short.
+ */
+static int filter_attach(struct source *s)
 {
+	const uint8_t *m[2] = {s->mac[0], s->mac[1]};
+	uint32_t high[2], low[2], bulk = s->snaplen < BULK_SNAPLEN ? s->snaplen : BULK_SNAPLEN;
+	uint8_t check = s->has_mac ? 0 : 9; /* jumps over the addresses */
+
+	for (unsigned i = 0; i < 2; i++) {
+		high[i] = (uint32_t)m[i][0] << 24 | (uint32_t)m[i][1] << 16 | (uint32_t)m[i][2] << 8 | m[i][3];
+		low[i] = (uint32_t)m[i][4] << 8 | m[i][5];
+	}
+	s->forged_max = bulk - FORGED_LESS;
+
 	struct sock_filter code[] = {
+		/* 0: sent by the interface? */
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 9, check),
+		/* 2: by its source address? */
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, ETH_ALEN + 4),
+		BPF_STMT(BPF_MISC | BPF_TAX, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ETH_ALEN),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, high[0], 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, high[1], 2, 4),
+		BPF_STMT(BPF_MISC | BPF_TXA, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, low[0], 6, high[0] == high[1] ? 1 : 2),
+		BPF_STMT(BPF_MISC | BPF_TXA, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, low[1], 4, 0),
+		/* 11: an honest frame */
 		BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
 		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, BULK_LEN, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, snaplen < BULK_SNAPLEN ? snaplen : BULK_SNAPLEN),
-		BPF_STMT(BPF_RET | BPF_K, snaplen),
+		BPF_STMT(BPF_RET | BPF_K, bulk),
+		BPF_STMT(BPF_RET | BPF_K, s->snaplen),
+		/* 15: the other kind */
+		BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, s->forged_max, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, s->forged_max),
+		BPF_STMT(BPF_ALU | BPF_SUB | BPF_K, 1),
+		BPF_STMT(BPF_RET | BPF_A, 0),
 	};
 	struct sock_fprog prog = {sizeof(code) / sizeof(code[0]), code};
 
-	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) == 0 ? 0 : -errno;
+	return setsockopt(pcap_fileno(s->pcap), SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) == 0 ? 0 : -errno;
 }
 
 static int open_error(int status, struct source *s, char *error)
@@ -143,8 +179,9 @@ static int activate(struct source *s, const struct source_live *live, char *erro
 	status = pcap_activate(s->pcap);
 	if (status < 0)
 		return open_error(status, s, error);
-	/* Without the filter everything works, only with more copying. */
-	(void)snap_by_size(pcap_fileno(s->pcap), snaplen);
+	s->snaplen = snaplen;
+	/* Without the filter everything works, only with more copying, and what is forged passes for the interface's. */
+	(void)filter_attach(s);
 	return 0;
 }
 
@@ -159,16 +196,19 @@ bool source_mac_changed(struct source *s)
 	if (ioctl(pcap_fileno(s->pcap), SIOCGIFHWADDR, &r) < 0 || r.ifr_hwaddr.sa_family != ARPHRD_ETHER ||
 	    memcmp(s->mac[0], r.ifr_hwaddr.sa_data, sizeof(s->mac[0])) == 0)
 		return false;
-	memcpy(s->mac[1], s->mac[0], sizeof(s->mac[1]));
+	memcpy(s->mac[1], s->has_mac ? s->mac[0] : (const uint8_t *)r.ifr_hwaddr.sa_data, sizeof(s->mac[1]));
 	memcpy(s->mac[0], r.ifr_hwaddr.sa_data, sizeof(s->mac[0]));
 	s->has_mac = true;
+	(void)filter_attach(s);
 	return true;
 }
 
-bool source_sent_by_itself(const struct source *s, const uint8_t *data, uint32_t caplen)
+bool source_sent_by_itself(const struct source *s, const uint8_t *data, uint32_t caplen, uint32_t wirelen)
 {
-	return s->has_mac && caplen >= 12 && (memcmp(data + 6, s->mac[0], sizeof(s->mac[0])) == 0 ||
-					      memcmp(data + 6, s->mac[1], sizeof(s->mac[1])) == 0);
+	if (!s->has_mac || caplen < 2 * ETH_ALEN || (memcmp(data + ETH_ALEN, s->mac[0], ETH_ALEN) != 0 &&
+						     memcmp(data + ETH_ALEN, s->mac[1], ETH_ALEN) != 0))
+		return false;
+	return caplen == wirelen || caplen > s->forged_max + VLAN_TAG_LEN;
 }
 
 int source_open_live(struct source **out, const char *name, const struct source_live *live, char *error)

@@ -16,6 +16,7 @@ struct source {
 	enum link_type link;
 	bool live, has_mac;
 	uint8_t mac[2][6];       /* live, Ethernet: the interface's own, and the one before */
+	uint32_t snaplen, forged_max; /* live */
 	uint64_t packets;
 	uint64_t since_ns;       /* live: what is older was meant for another member of the fanout group */
 	struct pcap_stat before; /* live: counters as of the last source_loss */

@@ -226,7 +226,8 @@ static void update(struct worker *w, struct flow *f, unsigned dir, const struct 
 			return;
 		f->iface[dir] = (uint16_t)(here | (n->own ? IFACE_OWN : 0));
 	} else if (n->own && !(seen & IFACE_OWN)) {
-		/* The host sends it back into the bridge it came from: a published port of that bridge's own container. */
+		/* The host sends it back into the bridge it came from: a published port of that bridge's own container. That
+		 * the host sent it is the kernel's word, not the frame's: no workload gets out of sight this way. */
 		return;
 	}
 	if (f->flags & FLOW_CUT)

@@ -176,7 +176,7 @@ static void on_frame(void *arg, const uint8_t *data, uint32_t caplen, uint32_t w
 	if (!is_mine(w, p.addr))
 		return;
 	count_packet(w, wirelen);
-	w->frame_own = source_sent_by_itself(w->current->source, data, caplen);
+	w->frame_own = source_sent_by_itself(w->current->source, data, caplen, wirelen);
 	packet_batch_take(w, &p, wirelen, time_ns);
 }
 

@@ -8,7 +8,6 @@
 #include "daemon/roles.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,10 +141,8 @@ static void on_second(void *arg)
 }
 
 /* Says all there is to say, then ends. */
-static void finish(void *arg)
+static void finish(struct capture *c)
 {
-	struct capture *c = arg;
-
 	if (c->finished)
 		return;
 	c->finished = true;
@@ -255,8 +252,6 @@ int capture_role(unsigned worker)
 		rc = ring_attach(&c.ring, ROLE_FD_FIRST, ROLE_FD_FIRST + 1);
 	if (!rc)
 		rc = loop_new(&c.loop);
-	if (!rc)
-		rc = loop_signal_add(c.loop, SIGTERM, finish, &c);
 	if (!rc)
 		rc = sandbox_capture();
 	if (rc) {

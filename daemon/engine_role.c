@@ -8,7 +8,6 @@
 #include "daemon/engine_role.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,10 +200,8 @@ void engine_role_ring_end(struct engine_role *r, unsigned worker)
 	forget_ring(r, worker);
 }
 
-static void stop(void *arg)
+static void stop(struct engine_role *r)
 {
-	struct engine_role *r = arg;
-
 	if (!r->stopping)
 		r->stop_mono_ns = time_mono_ns();
 	r->stopping = true;
@@ -295,8 +292,6 @@ static int set_up(struct engine_role *r)
 
 	if (!rc)
 		rc = loop_new(&r->loop);
-	if (!rc)
-		rc = loop_signal_add(r->loop, SIGTERM, stop, r);
 	if (!rc)
 		rc = loop_io_add(r->loop, ROLE_FD_CHANNEL, EPOLLIN, on_parent, r);
 	if (!rc && fchdir(ROLE_FD_FIRST) < 0)

@@ -53,7 +53,11 @@ static void child_run(const struct role *r, int sock, const int *fds, unsigned n
 		return;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole group: the parent decides what it means */
+	/* Ctrl-C, a closed terminal and a service manager reach the whole group: the parent decides what it means, and has
+	 * capture hand over what it holds before the engine ends. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	if (chdir("/") < 0 || sandbox_hand_over(r->raw))
 		return;

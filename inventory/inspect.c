@@ -96,6 +96,26 @@ static void add_addr_text(struct workload *w, const json_t *o, const char *key)
 		workload_add_addr(w, &a);
 }
 
+/* An interface with IPv6 has a link-local address as well, which the kernel makes of the MAC address (RFC 4291, appendix
+ * A) and the runtime does not tell. Containers on one bridge reach each other by it. */
+static void add_linklocal(struct workload *w, const json_t *o, const char *global)
+{
+	const char *v6 = json_string_value(json_object_get(o, global));
+	const char *text = json_string_value(json_object_get(o, "MacAddress"));
+	uint8_t m[6], b[16] = {0xfe, 0x80, [11] = 0xff, [12] = 0xfe};
+	struct addr a;
+	int end = 0;
+
+	if (!v6 || !*v6 || !text ||
+	    sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", m, m + 1, m + 2, m + 3, m + 4, m + 5, &end) != 6 || text[end])
+		return;
+	memcpy(b + 8, m, 3);
+	memcpy(b + 13, m + 3, 3);
+	b[8] ^= 2;
+	a = addr_from_v6(b);
+	workload_add_addr(w, &a);
+}
+
 /* ---- labels ---------------------------------------------------------------------------------------------------- */
 
 static int key_cmp(const void *a, const void *b)
@@ -175,7 +195,7 @@ static void add_networks(struct workload *w, const json_t *settings)
 	json_t *networks = json_object_get(settings, "Networks"), *net;
 	const char *name;
 
-	/* IPv4 of every network first: should the room run out, the common case is whole. */
+	/* IPv4 of every network first, link-local addresses last: should the room run out, the common case is whole. */
 	json_object_foreach(networks, name, net) {
 		add_addr_text(w, net, "IPAddress");
 	}
@@ -185,6 +205,9 @@ static void add_networks(struct workload *w, const json_t *settings)
 	/* Engines before 1.21, and the default bridge. */
 	add_addr_text(w, settings, "IPAddress");
 	add_addr_text(w, settings, "GlobalIPv6Address");
+	json_object_foreach(networks, name, net) {
+		add_linklocal(w, net, "GlobalIPv6Address");
+	}
 }
 
 /*
@@ -294,6 +317,7 @@ void inspect_network(const struct json_t *o, const char *container_id, struct wo
 
 	add_addr_text(w, c, "IPv4Address");
 	add_addr_text(w, c, "IPv6Address");
+	add_linklocal(w, c, "IPv6Address");
 }
 
 int inventory_parse_inspect(const char *json, size_t len, const char *runtime,

@@ -121,7 +121,9 @@ bool inside_notice(struct inside *in, const struct nlmsghdr *h)
 
 void inside_addrs(const struct inside *in, struct workload *w)
 {
-	for (unsigned i = 0; i < in->n_addrs; i++)
-		if (!addr_is_linklocal(&in->addrs[i].addr) && !inner_bridge(in, in->addrs[i].ifindex))
-			workload_add_addr(w, &in->addrs[i].addr);
+	/* Link-local addresses come last, and none without another: they are there before it is known whose this is. */
+	for (int local = 0; local < 2 && (!local || w->n_addrs); local++)
+		for (unsigned i = 0; i < in->n_addrs; i++)
+			if (addr_is_linklocal(&in->addrs[i].addr) == (local == 1) && !inner_bridge(in, in->addrs[i].ifindex))
+				workload_add_addr(w, &in->addrs[i].addr);
 }

@@ -28,7 +28,7 @@ bool inside_list_links(struct inside *in, struct nl *query, int32_t nsid); /* fa
 void inside_take_links(struct inside *in, const struct inside *listed); /* what such a list said */
 /* One notice about an address or a link. True for a link: the list of links is stale. */
 bool inside_notice(struct inside *in, const struct nlmsghdr *h);
-/* The addresses that others know it by: neither link-local ones, nor those of its inner side. */
+/* The addresses that others know it by, not those of its inner side; link-local ones last, and only beside others. */
 void inside_addrs(const struct inside *in, struct workload *w);
 
 #endif

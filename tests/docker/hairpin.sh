@@ -32,6 +32,11 @@ lab_poll 10 usable sib
 
 weir_start
 lab_check "weir starts" lab_poll 20 status_is '.inventory.settled and ([.interfaces[] | select(.attached)] | length >= 2)'
+local_addr() { lab_container "$1" ip -6 -o addr show scope link | sed -n 's/.*inet6 \(fe80[^/]*\).*/\1/p'; }
+
+local=$(local_addr web)
+known() { w who "$local" | grep -q ' web '; }
+[ -z "$local" ] || lab_check "its link-local address is known" lab_poll 10 known
 
 get() { "$@" 2>>"$LAB_DIR/errors" | grep -q hello; }
 asked() { what=$1; shift; lab_check "speaks: $what" lab_poll 5 get "$@"; }

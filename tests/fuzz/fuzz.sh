@@ -54,9 +54,19 @@ one() {
 		echo "ok   $kind: $(tail -n 1 "$work/$kind.log")"
 		rm -rf "$bin/run/$kind"
 	else
-		echo "FAIL $kind: status $status; input in tests/fuzz/run/$kind"
+		echo "FAIL $kind: status $status; input in tests/fuzz/run/$kind$(tell_input)"
 		tail -n 60 "$work/$kind.log"
 	fi
+}
+# The input itself where it is small enough: of a machine that is gone, the log is all that stays.
+tell_input() {
+	local file packed
+	for file in fuzz-failure.bin crash-* leak-* timeout-* oom-*; do
+		[ -s "$file" ] || continue
+		packed=$(gzip -9 <"$file" | base64 -w 380)
+		[ ${#packed} -le 5000 ] && printf ', and here (base64 -d | gunzip):\n%s' "$packed"
+		return
+	done
 }
 # Takes targets off the list until it is empty.
 lane() {

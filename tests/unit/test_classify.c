@@ -208,6 +208,43 @@ static void test_tls(void)
 	talk_fini(&t);
 }
 
+/* A DTLS record with one whole handshake message. */
+static size_t dtls_record(uint8_t *out, uint8_t type, const uint8_t *body, size_t len)
+{
+	memset(out, 0, 25);
+	out[0] = 22, out[1] = 0xfe, out[2] = 0xfd;
+	put16(out + 11, 12 + len);
+	out[13] = type;
+	put16(out + 15, len);
+	put16(out + 23, len);
+	memcpy(out + 25, body, len);
+	return 25 + len;
+}
+
+/* A server's certificate whose subject's unit is one that nDPI knows: it must neither fall over it nor lose it. */
+static void test_dtls(const char *client, const char *server)
+{
+	static const uint8_t unit[] = {0x55, 4, 11, 0x13, 9, 'F', 'o', 'r', 't', 'i', 'G', 'a', 't', 'e'};
+	uint8_t body[128] = {0xfe, 0xfd}, records[512];
+	size_t len;
+	struct talk t;
+
+	talk_init(&t, IP_UDP, client, 40003, server, 4433);
+	body[35] = 0xc0, body[36] = 0x2f; /* version, random, no session, cipher, no compression */
+	len = dtls_record(records, 2, body, 38);
+	memset(body, 0, sizeof(body));
+	body[2] = 103; /* of all certificates, then of the first */
+	body[5] = 100;
+	memcpy(body + 6 + 40, unit, sizeof(unit));
+	len += dtls_record(records + len, 11, body, 106);
+	say(&t, 1, records, len);
+	conclude(&t);
+	CHECK_STR(t.rec.app, "TLS.FortiClient");
+	CHECK_EQ(strlen(attr(&t, FLOW_ATTR_TLS_CERT_SHA1)), 40);
+	CHECK_EQ(strlen(attr(&t, FLOW_ATTR_JA3S)), 32);
+	talk_fini(&t);
+}
+
 static size_t dns_message(uint8_t *out, uint16_t id, uint8_t qtype, unsigned answers)
 {
 	static const uint8_t name[] = {2, 'd', 'b', 4, 's', 'h', 'o', 'p', 0};
@@ -377,6 +414,8 @@ int main(void)
 	test_http("fd00::2", "fd00::3");
 	test_http_host_addr();
 	test_tls();
+	test_dtls("10.0.0.2", "10.0.0.3");
+	test_dtls("fd00::2", "fd00::3");
 	test_dns();
 	test_ssh();
 	test_guess();

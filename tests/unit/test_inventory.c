@@ -248,8 +248,9 @@ static void test_inspect_docker(void)
 				 "com.docker.compose.service=web\nzz.last=yes");
 	CHECK_STR(time_format_utc(g.w[0].start_ns, t), "2026-11-21T01:02:03.123456789Z");
 	CHECK_EQ(g.w[0].end_ns, 0);
-	CHECK_EQ(g.w[0].n_addrs, 3);
+	CHECK_EQ(g.w[0].n_addrs, 4);
 	CHECK(has_addr(&g.w[0], "172.20.0.3") && has_addr(&g.w[0], "172.21.0.9") && has_addr(&g.w[0], "fd00:20::3"));
+	CHECK(has_addr(&g.w[0], "fe80::42:acff:fe14:3")); /* of the MAC address, where there is IPv6 */
 	CHECK(g.w[0].id == workload_id_of("docker", g.w[0].runtime_id, g.w[0].start_ns));
 
 	CHECK_STR(g.w[1].group, "postgres");
