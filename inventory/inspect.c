@@ -96,8 +96,8 @@ static void add_addr_text(struct workload *w, const json_t *o, const char *key)
 		workload_add_addr(w, &a);
 }
 
-/* An interface with IPv6 has a link-local address as well, which the kernel makes of the MAC address (RFC 4291, appendix
- * A) and the runtime does not tell. Containers on one bridge reach each other by it. */
+/* An interface with IPv6 has a link-local address as well, which the kernel makes of the MAC address (RFC 4291,
+ * appendix A) and the runtime does not tell. Containers on one bridge reach each other by it. */
 static void add_linklocal(struct workload *w, const json_t *o, const char *global)
 {
 	const char *v6 = json_string_value(json_object_get(o, global));
@@ -107,7 +107,8 @@ static void add_linklocal(struct workload *w, const json_t *o, const char *globa
 	int end = 0;
 
 	if (!v6 || !*v6 || !text ||
-	    sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", m, m + 1, m + 2, m + 3, m + 4, m + 5, &end) != 6 || text[end])
+	    sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", m, m + 1, m + 2, m + 3, m + 4, m + 5, &end) != 6 ||
+	    text[end])
 		return;
 	memcpy(b + 8, m, 3);
 	memcpy(b + 13, m + 3, 3);

@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -168,6 +169,18 @@ static int dump_core(void)
 	return setrlimit(RLIMIT_CORE, &core);
 }
 
+static int own_limit(void)
+{
+	struct rlimit r;
+
+	return getrlimit(RLIMIT_MEMLOCK, &r);
+}
+
+static int limit_parent(void)
+{
+	return (int)syscall(SYS_prlimit64, getppid(), RLIMIT_NOFILE, NULL, NULL);
+}
+
 static void refused(const char *role, int (*confine)(void), const char *what, int (*attempt)(void))
 {
 	int got = try_in(confine, attempt);
@@ -194,10 +207,12 @@ static void test_common(const char *role, int (*confine)(void))
 	refused(role, confine, "signal the parent", kill_parent);
 	refused(role, confine, "executable memory", executable_memory);
 	refused(role, confine, "become root", raise_caps);
+	refused(role, confine, "the parent's limits", limit_parent);
 	/* No code of ours does these there: the process ends at once. */
 	CHECK_EQ(try_in(confine, start_program), 256 + SIGSYS);
 	CHECK_EQ(try_in(confine, trace_parent), 256 + SIGSYS);
 	CHECK_EQ(try_in(confine, plain_memory), 0);
+	CHECK_EQ(try_in(confine, own_limit), 0);
 }
 
 static void test_packet_sockets(void)
