@@ -221,7 +221,7 @@ int verb_map(int argc, char **argv)
 	struct graph_query q = {0};
 	const struct option_spec options[] = {
 		OPTION_STATE(&dir), OPTION_SINCE(&q.since_ns), OPTION_UNTIL(&q.until_ns),
-		{OPTION_KIND_CHOICE, 0, "by", "WHAT", "what stands at the ends", &unit, by},
+		{OPTION_KIND_CHOICE, 0, "by", "WHAT", "the ends", &unit, by},
 		{OPTION_KIND_FLAG, 0, "icmp-errors", NULL, "ICMP errors as edges of their own, too", &q.icmp_errors,
 		 NULL},
 		OPTION_OUTPUT(&format, formats), OPTION_END};

@@ -171,7 +171,7 @@ int verb_plan(int argc, char **argv)
 	int format = 0, status;
 	const struct option_spec options[] = {OPTION_STATE(&dir),
 					      {OPTION_KIND_TIME, 0, "since", "T",
-					       "history to try it on [-7d]: RFC 3339, \"YYYY-MM-DD HH:MM\", or -90m",
+					       "history to try it on, from T on [-7d]",
 					       &p.since_ns, NULL},
 					      OPTION_OUTPUT(&format, formats),
 					      OPTION_END};

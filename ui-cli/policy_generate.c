@@ -196,7 +196,7 @@ int policy_generate_verb(int argc, char **argv)
 					      OPTION_SINCE(&l.since_ns),
 					      OPTION_UNTIL(&l.until_ns),
 					      {OPTION_KIND_FLAG, 0, "clients", NULL,
-					       "groups that were only ever clients, too: nothing to world or host",
+					       "those that were only ever clients get empty lists",
 					       &l.clients, NULL},
 					      {OPTION_KIND_TEXT, 'w', "write", "FILE",
 					       "merge into FILE: nothing in it is changed or lost", &path, NULL},

@@ -243,7 +243,7 @@ int verb_top(int argc, char **argv)
 	const char *dir = STATE_DIR_DEFAULT;
 	const struct option_spec options[] = {
 		OPTION_STATE(&dir),
-		{OPTION_KIND_CHOICE, 0, "by", "WHAT", "what stands at the ends", &t.by, by},
+		{OPTION_KIND_CHOICE, 0, "by", "WHAT", "the ends", &t.by, by},
 		{OPTION_KIND_SPAN, 0, "every", "SPAN", "how often to look [5s]", &t.every_ns, NULL},
 		{OPTION_KIND_FLAG, 0, "once", NULL, "one look, then end", &t.once, NULL}, OPTION_END};
 	const struct command c = {

@@ -333,7 +333,7 @@ int verb_trace(int argc, char **argv)
 	int format = 0, status;
 	const struct option_spec options[] = {
 		OPTION_STATE(&dir),
-		{OPTION_KIND_TIME, 0, "at", "T", "the moment to begin with [forward: its start; back: its end]", &at_ns,
+		{OPTION_KIND_TIME, 0, "at", "T", "the moment to begin with [its start; --back: end]", &at_ns,
 		 NULL},
 		{OPTION_KIND_FLAG, 0, "forward", NULL, "what it could have set off (this is the default)", &forward,
 		 NULL},

@@ -340,7 +340,7 @@ int verb_who(int argc, char **argv)
 	int format = 0, status;
 	const struct option_spec options[] = {OPTION_STATE(&dir),
 					      {OPTION_KIND_TIME, 0, "at", "T",
-					       "who had it then: RFC 3339, \"YYYY-MM-DD HH:MM\", or -90m", &q.at_ns,
+					       "who had it then: \"YYYY-MM-DD HH:MM\", now, or -90m", &q.at_ns,
 					       NULL},
 					      OPTION_OUTPUT(&format, formats),
 					      OPTION_END};
