@@ -4,7 +4,6 @@
 #include "common/edge.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "common/timefmt.h"
@@ -102,11 +101,18 @@ static bool is_seen(const struct edge_agg *a, unsigned i)
 	       !flow_confidence_is_guess(a->app[i].confidence);
 }
 
-/* Is that application there, seen, without a master? */
+bool edge_app_is_in(const char *app, const char *name)
+{
+	const char *dot = strchr(name, '.');
+
+	return dot && strcmp(dot + 1, app) == 0;
+}
+
+/* Is the application of that name seen on the edge without its master, too? */
 static bool seen_alone(const struct edge_agg *a, const char *name)
 {
 	for (unsigned i = 0; i < a->n_apps; i++)
-		if (is_seen(a, i) && strcmp(a->app[i].name, name) == 0)
+		if (is_seen(a, i) && edge_app_is_in(a->app[i].name, name))
 			return true;
 	return false;
 }
@@ -119,11 +125,11 @@ unsigned edge_apps(const struct edge_agg *a, unsigned out[EDGE_APPS_MAX])
 	for (unsigned i = 0; i < a->n_apps; i++)
 		any_seen = any_seen || is_seen(a, i);
 	for (unsigned i = 0; i < a->n_apps; i++) {
-		const char *name = a->app[i].name, *dot = strchr(name, '.');
+		const char *name = a->app[i].name;
 		unsigned at = n;
 
 		if (!name[0] || strcmp(name, "Unknown") == 0 || (any_seen && !is_seen(a, i)) ||
-		    (dot && seen_alone(a, dot + 1)))
+		    seen_alone(a, name))
 			continue;
 		for (; at && a->app[out[at - 1]].flows < a->app[i].flows; at--)
 			out[at] = out[at - 1];

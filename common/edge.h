@@ -5,6 +5,7 @@
  */
 #ifndef WEIR_COMMON_EDGE_H
 #define WEIR_COMMON_EDGE_H
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/buf.h"
@@ -63,6 +64,8 @@ void edge_agg_merge(struct edge_agg *sum, const struct edge_agg *more);
  * registered for, the client's own too ("MySQL.HTTP" of a client that happens to have port 3306): where the application
  * is seen on the edge by itself, it stands for these as well. */
 unsigned edge_apps(const struct edge_agg *a, unsigned out[EDGE_APPS_MAX]);
+/* Is name some master's, a dot, and that application? "MySQL.HTTP" is of "HTTP". */
+bool edge_app_is_in(const char *app, const char *name);
 
 /* What one finished flow contributes. complete: nothing was lost on its interface while it lasted. */
 void edge_agg_from_flow(struct edge_agg *out, const struct flow_rec *f, bool complete);

@@ -252,7 +252,7 @@ static void footer(struct listing *l, const struct refusals *r)
 	if (r->n == 0)
 		puts("nothing was refused, and nothing would have been");
 	else
-		printf("\n%s refused, %" PRIu64 " would have been (dry run); for TCP each SYN and its retries count\n",
+		printf("\n%s refused, %" PRIu64 " would have been (not enforced); for TCP each SYN and its retries count\n",
 		       units_plural(did, "packet", "packets", text), would);
 	if (cuts_interval(l, r))
 		puts("the store adds refusals up by ten minutes: those that the span cuts are counted whole");
