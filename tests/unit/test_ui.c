@@ -122,6 +122,7 @@ static const struct {
 	{"bad_verb.txt", 2, {"flow"}},
 	{"bad_service.txt", 2, {"explain", "a", "b", "http"}},
 	{"bad_name.txt", 1, {"explain", "--state", SHOP, "nobody", "shop/db", "22"}},
+	{"bad_group.txt", 1, {"who", "--state", SHOP, "shop/db"}},
 	{"bad_operand.txt", 2, {"who"}},
 	{NULL, 0, {"--version"}},
 	{NULL, 0, {"--help"}},
