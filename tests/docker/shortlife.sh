@@ -21,12 +21,8 @@ lab_check "weir starts" lab_poll 20 weir_settled
 lab_docker run -d --name stays --network brief -v /usr:/usr:ro brief/job sleep 3600 >/dev/null
 lab_check "the bridge is captured" lab_poll 10 status_is '.interfaces | any(.name == "br-brief" and .attached)'
 
-lab_in nft -f - <<'NFT'
-table ip heard {
-	set lives { type ipv4_addr; size 65535; flags dynamic; counter; }
-	chain input { type filter hook input priority raw; udp dport 9 update @lives { ip saddr counter }; }
-}
-NFT
+lab_in nft 'add table ip heard; add chain ip heard input { type filter hook input priority raw; }
+	add rule ip heard input udp dport 9 counter'
 job() { # name
 	lab_docker run --rm --name "$1" --network brief -v /usr:/usr:ro -v /lib:/lib:ro -v /lib64:/lib64:ro \
 		-v "$LAB_DIR/load:/load:ro" -l com.docker.compose.project=brief -l com.docker.compose.service=job \
@@ -44,22 +40,21 @@ while [ $i -lt "$LIVES" ]; do
 done
 lab_check "all of them spoke" test "$(wc -l <"$LAB_DIR/sent")" = "$LIVES" -a ! -s "$LAB_DIR/mute"
 lab_say "$(awk '{ t += $2 } END { printf "%d lives, from first packet to last %.0f ms", NR, t / NR }' "$LAB_DIR/sent")"
-lab_in nft -j list set ip heard lives |
-	jq -r '.nftables[].set // empty | .elem[]?.elem | [.val, .counter.packets] | @tsv' >"$LAB_DIR/heard"
-heard=$(wc -l <"$LAB_DIR/heard")
-lab_check "and the kernel heard them" [ "$heard" -ge $((LIVES * 3 / 4)) ]
+heard=$(lab_in nft -j list chain ip heard input | jq '[.nftables[].rule.expr[]?.counter?.packets // empty] | add')
+lab_check "and the kernel heard most of it" [ "$heard" -ge $((LIVES * 10 * 3 / 4)) ]
+# Engines give an address away again at once, so that lives are told apart by name.
 named() {
-	w flows -o json 2>/dev/null | jq -r 'select(.dest_port == 9 and .proto == "UDP") | [.src_ip,
-		.src.workload // "-", .src.image // "-", .src.group // "-", .flow.pkts_toserver, .src.unnamed // "-"] | @tsv' |
-		sort -u >"$LAB_DIR/flows"
-	awk 'NR == FNR { heard[$1] = $2; next }
-		$2 ~ /^job-[0-9]+$/ && $3 ~ /^brief\/job/ && $4 == "brief/job" && $5 == heard[$1] { print $2 }' \
-		"$LAB_DIR/heard" "$LAB_DIR/flows" | sort -u | wc -l >"$LAB_DIR/named"
-	[ "$(cat "$LAB_DIR/named")" = "$heard" ]
+	w flows -o json 2>/dev/null | jq -r 'select(.dest_port == 9 and .proto == "UDP") | [.flow.pkts_toserver, .src.workload // "-",
+		.src.image // "-", .src.group // "-", .src_ip, .src.unnamed // "-"] | @tsv' >"$LAB_DIR/flows"
+	awk '$2 ~ /^job-[0-9]+$/ && $3 ~ /^brief\/job/ && $4 == "brief/job" { n[$2] += $1 }
+		END { for (name in n) { lives++; sum += n[name]; bad += n[name] > 10 } print sum + 0, lives + 0, bad + 0 }' \
+		"$LAB_DIR/flows" >"$LAB_DIR/named"
+	read -r sum lives bad <"$LAB_DIR/named"
+	[ "$sum" = "$heard" ] && [ "$bad" = 0 ]
 }
 lab_check "each is stored with its packets, container name, image and group" lab_poll 30 named
-lab_say "$(cat "$LAB_DIR/named") named of $heard heard, $(wc -l <"$LAB_DIR/flows") flows"
-grep -v 'job-.*brief/job.*	10	' "$LAB_DIR/flows" | head -5 | sed 's/^/# not as it should be: /'
+lab_say "$heard packets heard of $((LIVES * 10)); $sum stored under $lives names"
+grep -v '^10	job-.*brief/job' "$LAB_DIR/flows" | head -5 | sed 's/^/# not as it should be: /'
 
 # Every one of them answers for its address at its time.
 knows() { # address time name
