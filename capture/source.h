@@ -30,6 +30,8 @@ struct source_live {
 	unsigned fanout_group;   /* 16 bits; workers of one group share the packets of an interface */
 	unsigned fanout_members; /* 0 or 1: no sharing */
 };
+/* How long the kernel may keep a packet of a live interface before it hands it over. */
+#define SOURCE_HANDOVER_MS 20
 /* A live interface, promiscuous. Needs CAP_NET_RAW. */
 int source_open_live(struct source **out, const char *name, const struct source_live *live, char *error);
 void source_close(struct source *s);

@@ -34,7 +34,7 @@
 #define BULK_SNAPLEN 512u
 #define FORGED_LESS 8u /* a frame cut that much shorter than any other is a forged one */
 #define VLAN_TAG_LEN 4u /* libpcap puts the tag back into what the kernel has cut */
-#define BLOCK_MS 10
+#define BLOCK_MS (SOURCE_HANDOVER_MS / 2)
 #define LAST_WORDS_MS 50 /* how long a handle whose interface has gone may still give something */
 
 #define NET(off) (uint32_t)(SKF_NET_OFF + (off))

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "capture/worker_private.h"
 #include "common/proto.h"
@@ -21,6 +22,7 @@
 #define ATTEMPTS_RECORDS 32768u
 #define READ_BATCH 512
 #define LIVE_BATCH 4096
+#define LAST_READ_NS (200 * NS_PER_MS) /* for what an interface still holds when it is left */
 #define SWEEP_STEPS_BATCH 4096        /* places looked at between two batches of a file */
 
 void worker_settings_default(struct worker_settings *s, bool offline)
@@ -342,15 +344,32 @@ static int iface_drain(struct worker *w, struct iface *i, char *error)
 	return n;
 }
 
+/* Reads what the kernel holds of an interface (NULL: of all), what it has not handed over yet included. Not for ever:
+ * under load there is always more. */
+static void drain_last(struct worker *w, const struct iface *only)
+{
+	const struct timespec pause = {0, SOURCE_HANDOVER_MS * (long)NS_PER_MS};
+	uint64_t until;
+	char error[WORKER_ERROR_STRLEN];
+
+	nanosleep(&pause, NULL);
+	until = time_mono_ns() + LAST_READ_NS;
+	for (size_t n = 0; n < w->n_ifaces; n++) {
+		struct iface *i = &w->ifaces[n];
+
+		while (i->used && i->source && (!only || i == only) && iface_drain(w, i, error) > 0 &&
+		       time_mono_ns() < until)
+			;
+	}
+}
+
 int worker_detach(struct worker *w, uint32_t ifindex)
 {
-	char error[WORKER_ERROR_STRLEN];
 	struct iface *i = iface_find(w, ifindex);
 
 	if (!i)
 		return -ENOENT;
-	while (iface_drain(w, i, error) > 0)
-		;
+	drain_last(w, i);
 	iface_end(w, i);
 	return 0;
 }
@@ -403,6 +422,8 @@ int worker_poll(struct worker *w, uint64_t now_ns, uint32_t *gone, size_t *n_gon
 
 void worker_finish(struct worker *w, enum flow_reason reason)
 {
+	if (!w->set.offline)
+		drain_last(w, NULL);
 	for (uint32_t n = 0; n < w->table.high; n++) {
 		struct flow *f = flow_table_at(&w->table, n);
 
