@@ -68,6 +68,27 @@ int addr_parse(struct addr *out, const char *text)
 	return 0;
 }
 
+bool addr_is_literal(const char *host)
+{
+	bool brackets = *host == '[';
+	const char *end = brackets ? strchr(host, ']') : strchr(host, ':');
+	size_t len;
+	char text[ADDR_STRLEN];
+	struct addr a;
+
+	if (brackets && (!end || (end[1] && end[1] != ':')))
+		return false;
+	if (!brackets && end && strchr(end + 1, ':')) /* IPv6 by itself, where a port has no place */
+		end = NULL;
+	host += brackets;
+	len = end ? (size_t)(end - host) : strlen(host);
+	if (len >= sizeof(text))
+		return false;
+	memcpy(text, host, len);
+	text[len] = '\0';
+	return addr_parse(&a, text) == 0;
+}
+
 const char *addr_format(const struct addr *a, char buf[ADDR_STRLEN])
 {
 	if (addr_is_v4(a))

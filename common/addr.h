@@ -47,6 +47,9 @@ bool addr_is_linklocal(const struct addr *a); /* 169.254/16, fe80::/10 */
 
 /* Text to address, either version. 0, or -EINVAL with *out untouched. */
 int addr_parse(struct addr *out, const char *text);
+/* Is that host of a request an address and no name: "10.0.3.7", "10.0.3.7:80", "fd00::2", "[fd00::2]",
+ * "[fd00::2]:80"? */
+bool addr_is_literal(const char *host);
 /* Address to text in buf (ADDR_STRLEN bytes); returns buf. IPv6 in RFC 5952 form. */
 const char *addr_format(const struct addr *a, char buf[ADDR_STRLEN]);
 

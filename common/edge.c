@@ -95,6 +95,50 @@ void edge_agg_merge(struct edge_agg *sum, const struct edge_agg *more)
 		add_peer(sum, &more->peer[i].addr, more->peer[i].name, more->peer[i].flows);
 }
 
+static bool is_seen(const struct edge_agg *a, unsigned i)
+{
+	return strcmp(a->app[i].name, "Unknown") != 0 && a->app[i].name[0] &&
+	       !flow_confidence_is_guess(a->app[i].confidence);
+}
+
+bool edge_app_is_in(const char *app, const char *name)
+{
+	const char *dot = strchr(name, '.');
+
+	return dot && strcmp(dot + 1, app) == 0;
+}
+
+/* Is the application of that name seen on the edge without its master, too? */
+static bool seen_alone(const struct edge_agg *a, const char *name)
+{
+	for (unsigned i = 0; i < a->n_apps; i++)
+		if (is_seen(a, i) && edge_app_is_in(a->app[i].name, name))
+			return true;
+	return false;
+}
+
+unsigned edge_apps(const struct edge_agg *a, unsigned out[EDGE_APPS_MAX])
+{
+	bool any_seen = false;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < a->n_apps; i++)
+		any_seen = any_seen || is_seen(a, i);
+	for (unsigned i = 0; i < a->n_apps; i++) {
+		const char *name = a->app[i].name;
+		unsigned at = n;
+
+		if (!name[0] || strcmp(name, "Unknown") == 0 || (any_seen && !is_seen(a, i)) ||
+		    seen_alone(a, name))
+			continue;
+		for (; at && a->app[out[at - 1]].flows < a->app[i].flows; at--)
+			out[at] = out[at - 1];
+		out[at] = i;
+		n++;
+	}
+	return n;
+}
+
 void edge_agg_from_flow(struct edge_agg *out, const struct flow_rec *f, bool complete)
 {
 	/* 1970-01-01 was a Thursday: three days behind Monday. */
@@ -124,6 +168,8 @@ void edge_agg_from_flow(struct edge_agg *out, const struct flow_rec *f, bool com
 	flow_attr_text(f, FLOW_ATTR_SNI, name, sizeof(name));
 	if (!name[0])
 		flow_attr_text(f, FLOW_ATTR_HTTP_HOST, name, sizeof(name));
+	if (addr_is_literal(name)) /* "Host: 192.0.2.7" names nobody */
+		name[0] = '\0';
 	add_peer(out, &f->addr[1], name, 1);
 }
 

@@ -5,6 +5,7 @@
  */
 #ifndef WEIR_COMMON_EDGE_H
 #define WEIR_COMMON_EDGE_H
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/buf.h"
@@ -57,6 +58,14 @@ int edge_key_cmp(const struct edge_key *a, const struct edge_key *b);
 
 /* Adds more to sum. Sums of counts are exact; samples keep the most frequent. */
 void edge_agg_merge(struct edge_agg *sum, const struct edge_agg *more);
+
+/* The applications that are worth telling of, most frequent first, as indexes into app; returns how many. "Unknown" is
+ * none. Where one was seen, no guess stands beside it. nDPI takes for the master of what it saw whatever either port is
+ * registered for, the client's own too ("MySQL.HTTP" of a client that happens to have port 3306): where the application
+ * is seen on the edge by itself, it stands for these as well. */
+unsigned edge_apps(const struct edge_agg *a, unsigned out[EDGE_APPS_MAX]);
+/* Is name some master's, a dot, and that application? "MySQL.HTTP" is of "HTTP". */
+bool edge_app_is_in(const char *app, const char *name);
 
 /* What one finished flow contributes. complete: nothing was lost on its interface while it lasted. */
 void edge_agg_from_flow(struct edge_agg *out, const struct flow_rec *f, bool complete);

@@ -78,6 +78,11 @@ const char *flow_confidence_name(unsigned v)
 	return NAME(names, v);
 }
 
+bool flow_confidence_is_guess(unsigned v)
+{
+	return v == FLOW_CONF_PORT || v == FLOW_CONF_IP;
+}
+
 const char *flow_unnamed_name(unsigned v)
 {
 	static const char *const names[] = {NULL, "never-announced", "gone-before-lookup", "lookup-failed",

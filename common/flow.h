@@ -154,6 +154,7 @@ const char *flow_reason_name(unsigned v);    /* "active", "closed", "idle", "cut
 /* "vxlan", "geneve", "gre", "ipip", "gtp", "capwap", "tzsp"; NULL for none */
 const char *flow_tunnel_name(unsigned v);
 const char *flow_confidence_name(unsigned v); /* nDPI's: "DPI", "Match by port", ... */
+bool flow_confidence_is_guess(unsigned v);    /* by port or by address: nothing of it was seen */
 
 /* "never-announced", "gone-before-lookup", "lookup-failed", "notices-missed", "inventory-silent", "private-address";
  * NULL for none. */

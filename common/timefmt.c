@@ -28,6 +28,18 @@ uint64_t time_mono_ns(void)
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
+const char *time_boot_id(char buf[TIME_BOOT_STRLEN])
+{
+	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	if (!f || !fgets(buf, TIME_BOOT_STRLEN, f))
+		buf[0] = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
+	if (f)
+		fclose(f);
+	return buf;
+}
+
 int duration_parse(uint64_t *out_ns, const char *text)
 {
 	static const struct {

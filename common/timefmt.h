@@ -16,6 +16,11 @@
 uint64_t time_now_ns(void);  /* CLOCK_REALTIME */
 uint64_t time_mono_ns(void); /* CLOCK_MONOTONIC: for intervals only */
 
+/* Which boot of this machine it is, whose clock time_mono_ns reads: the kernel's random id; "" when that cannot be
+ * read. Returns buf. */
+#define TIME_BOOT_STRLEN 40
+const char *time_boot_id(char buf[TIME_BOOT_STRLEN]);
+
 /*
  * What a user may write for a time: RFC 3339 ("2026-11-21T02:14:00Z", "...+01:00"), "YYYY-MM-DD HH:MM[:SS]" or
  * "YYYY-MM-DD" (local), "HH:MM[:SS]" (today, local), "now", or a span back from now_ns: "-90m" (s, m, h, d, w).

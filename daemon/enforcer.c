@@ -47,6 +47,15 @@ void enforcer_tell(struct enforcer *e, enum msg_type type, const struct buf *bod
 	}
 }
 
+static void log_notice(const struct enforcer_notice *n)
+{
+	if (n->problem)
+		log_warn("%s", n->text);
+	else
+		log_info("%s", n->text);
+}
+
+/* Until the lines on start are out, notices wait to stand among them. */
 void enforcer_notice(struct enforcer *e, bool problem, const char *fmt, ...)
 {
 	struct enforcer_notice n = {time_now_ns(), problem, NULL};
@@ -59,11 +68,11 @@ void enforcer_notice(struct enforcer *e, bool problem, const char *fmt, ...)
 	va_end(ap);
 	if (rc < 0)
 		return;
-	if (problem)
-		log_warn("%s", n.text);
-	else
-		log_info("%s", n.text);
+	if (e->said_hello)
+		log_notice(&n);
 	if (e->n_notices == ENFORCER_NOTICES_MAX) {
+		if (!e->said_hello)
+			log_notice(&e->notices[0]);
 		free(e->notices[0].text);
 		memmove(e->notices, e->notices + 1, (ENFORCER_NOTICES_MAX - 1) * sizeof(n));
 		e->n_notices--;
@@ -466,8 +475,11 @@ int daemon_run(const struct settings *s)
 	channel_free(e->engine.channel);
 	enforcer_inventory_close(e);
 	enforcer_policy_close(e);
-	for (size_t i = 0; i < e->n_notices; i++)
+	for (size_t i = 0; i < e->n_notices; i++) {
+		if (!e->said_hello)
+			log_notice(&e->notices[i]);
 		free(e->notices[i].text);
+	}
 	loop_free(e->loop);
 	if (e->state_fd >= 0)
 		close(e->state_fd);

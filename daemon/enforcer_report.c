@@ -144,10 +144,10 @@ void enforcer_hello(struct enforcer *e)
 	say_links(e);
 	say_workloads(e);
 	if (generation)
-		printf("  enforces   generation %llu is in the kernel; see weir status\n",
+		printf("  policy     generation %llu is in the kernel; see weir status\n",
 		       (unsigned long long)generation);
 	else
-		printf("  enforces   nothing: no policy is in force\n");
+		printf("  policy     none in force: everything is let through\n");
 	for (size_t i = 0; i < e->n_notices; i++)
 		printf("  %s %s\n", e->notices[i].problem ? "problem   " : "note      ", e->notices[i].text);
 	printf("  ready      weir map%s%s\n", strcmp(e->s->state, "/var/lib/weir") ? " --state " : "",

@@ -140,6 +140,8 @@ static uint8_t verdict_of(const struct engine *e, const struct flow_rec *f, cons
 
 	if (!e->ruleset || f->direction == FLOW_DIR_UNKNOWN || f->start_ns < e->policy_since_ns || f->conv_id != f->id)
 		return VERDICT_NONE;
+	if (proto_is_icmp_error(f->proto, f->port[1])) /* it goes with the conversation that it is about */
+		return VERDICT_NONE;
 	src.addr = f->addr[0];
 	src.group = names_group(e->names, end[0].group);
 	dst.addr = f->addr[1];
@@ -217,8 +219,8 @@ void engine_write(struct engine *e, struct flow_rec *f, const struct names_end f
 				  answer_of(e, &f->addr[1])};
 	if (!is_housekeeping(f))
 		fold_add(e->fold, &fold);
-	if (!again) {
-		e->stats.flows++;
+	e->stats.flows += !again;
+	if (!again && !is_housekeeping(f)) { /* an IPv6 host's solicitations from its link's address miss no name */
 		e->stats.unnamed += end[0].late + end[1].late;
 		e->stats.unnamed_why[f->unnamed[0]]++;
 		e->stats.unnamed_why[f->unnamed[1]]++;

@@ -164,43 +164,29 @@ int generation_load(struct engine_role *r, uint64_t number, struct policy **p, s
 	return rc;
 }
 
-#define META_DEADLINE "confirm_deadline"
-
 int generation_deadline(struct engine_role *r, uint64_t number, uint64_t mono_ns)
 {
-	struct buf b = BUF_INIT;
+	struct confirm_deadline d = {number, mono_ns, ""};
 	struct store_txn *t;
 	int rc = begin(r, &t);
 
 	if (rc)
 		return rc;
-	wire_put_u64(&b, number);
-	wire_put_u64(&b, mono_ns);
-	wire_put_str(&b, r->boot_id);
-	rc = buf_failed(&b) ? -ENOMEM : store_meta_put(t, META_DEADLINE, b.data, (uint32_t)b.len);
-	buf_fini(&b);
-	return finish(t, rc);
+	memcpy(d.boot_id, r->boot_id, sizeof(d.boot_id));
+	return finish(t, store_deadline_put(t, &d));
 }
 
 /* What was noted for that generation in this boot; else what the wall clock makes of it, which is all there is. */
 static uint64_t deadline_of(const struct engine_role *r, struct store_txn *t, const struct generation *g)
 {
-	uint64_t mono_ns, now_ns = time_now_ns(), number;
-	uint8_t data[80];
-	uint32_t len = sizeof(data);
-	struct wire_reader rd;
-	char boot_id[40];
+	uint64_t now_ns = time_now_ns();
+	struct confirm_deadline d;
 
 	if (!g->confirm_by_ns)
 		return 0;
-	if (store_meta_get(t, META_DEADLINE, data, &len) == 0) {
-		wire_reader_init(&rd, data, len);
-		number = wire_get_u64(&rd);
-		mono_ns = wire_get_u64(&rd);
-		wire_get_str(&rd, boot_id, sizeof(boot_id));
-		if (wire_ok(&rd) && number == g->number && boot_id[0] && strcmp(boot_id, r->boot_id) == 0)
-			return mono_ns;
-	}
+	if (store_deadline_get(t, &d) == 0 && d.generation == g->number && d.boot_id[0] &&
+	    strcmp(d.boot_id, r->boot_id) == 0)
+		return d.mono_ns;
 	return time_mono_ns() + (g->confirm_by_ns > now_ns ? g->confirm_by_ns - now_ns : 0);
 }
 

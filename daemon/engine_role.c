@@ -277,17 +277,6 @@ static void ask(void *arg, const struct flow_rec *f, uint64_t token)
 }
 
 /* Which boot CLOCK_MONOTONIC belongs to. */
-static void read_boot_id(struct engine_role *r)
-{
-	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
-
-	if (!f || !fgets(r->boot_id, sizeof(r->boot_id), f))
-		r->boot_id[0] = '\0';
-	r->boot_id[strcspn(r->boot_id, "\n")] = '\0';
-	if (f)
-		fclose(f);
-}
-
 static int open_store(struct engine_role *r)
 {
 	const struct store_options so = {r->s.size_budget, r->s.keep_ns, false};
@@ -338,7 +327,7 @@ static int set_up(struct engine_role *r)
 	if (rc || r->stopping)
 		return 1;
 	log_init("engine", (enum log_level)r->s.log_level);
-	read_boot_id(r);
+	time_boot_id(r->boot_id);
 	rc = open_store(r);
 	if (rc)
 		return rc == -EAGAIN || rc == -EINTR || rc == -ENOSPC || rc == -ENOMEM ? 1 : ENGINE_EXIT_HOPELESS;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/timefmt.h"
 #include "daemon/bodies.h"
 #include "daemon/control_server.h"
 #include "daemon/engine.h"
@@ -52,7 +53,7 @@ struct engine_role {
 	/* The generation in force by the store; number 0: none. */
 	uint64_t generation, confirm_by_ns, applied_ns;
 	uint64_t confirm_mono_ns; /* the deadline as the kernel counts it (CLOCK_MONOTONIC): what decides */
-	char boot_id[40];         /* of this boot, whose clock that is; "": not known */
+	char boot_id[TIME_BOOT_STRLEN]; /* of this boot, whose clock that is; "": not known */
 	uint8_t generation_state;
 	char why[256];
 	uint64_t kernel_generation, refused;

@@ -189,7 +189,8 @@ void diff_item_format(struct buf *b, const struct diff_item *it)
 {
 	switch (it->kind) {
 	case DIFF_GROUP_ADDED:
-		buf_printf(b, "+ %s gets a policy, at %s", it->group, stage_name(it->stage_new));
+		buf_printf(b, "+ %s gets a policy, at %s%s%s", it->group, stage_name(it->stage_new),
+			   it->what[0] ? "; members: " : "", it->what);
 		break;
 	case DIFF_GROUP_REMOVED:
 		buf_printf(b, "- %s has no policy any more (was at %s): nothing decides on it", it->group,

@@ -15,7 +15,7 @@
 #include "segment/policy.h"
 
 enum diff_kind {
-	DIFF_GROUP_ADDED,   /* gets a policy: stage_new */
+	DIFF_GROUP_ADDED,   /* gets a policy: stage_new; what: how its members are recognised, if that is new, too */
 	DIFF_GROUP_REMOVED, /* loses its policy: everything towards it passes; stage_old */
 	DIFF_STAGE,	    /* stage_old to stage_new */
 	DIFF_RULE_ADDED,    /* allows what was not: list, peer, what */

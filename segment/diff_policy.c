@@ -32,7 +32,37 @@ static const struct policy_group **sort_groups(const struct policy *p)
 	return v;
 }
 
-static int diff_selectors(struct diff *d, const struct policy_group *before, const struct policy_group *after)
+/* The first n items are those of the rulesets, by group; of a group that gets a policy, the first says so, and tells
+ * the members, too. NULL for any other group. */
+static struct diff_item *find_added(struct diff *d, size_t n, const char *group)
+{
+	size_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (strcmp(d->items[mid].group, group) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < n && d->items[lo].kind == DIFF_GROUP_ADDED && strcmp(d->items[lo].group, group) == 0
+		       ? &d->items[lo] : NULL;
+}
+
+static int add_selectors(struct diff *d, size_t n_rulesets, const char *group, struct buf *text)
+{
+	struct diff_item *it = find_added(d, n_rulesets, group);
+
+	if (!it)
+		return diff_add(d, DIFF_SELECTORS, group, text) ? 0 : -ENOMEM;
+	free(it->what);
+	it->what = buf_take(text);
+	return it->what ? 0 : -ENOMEM;
+}
+
+static int diff_selectors(struct diff *d, size_t n_rulesets, const struct policy_group *before,
+			  const struct policy_group *after)
 {
 	size_t n_old = before ? before->n_selectors : 0, n_new = after ? after->n_selectors : 0;
 	struct buf old = BUF_INIT, new = BUF_INIT;
@@ -47,7 +77,7 @@ static int diff_selectors(struct diff *d, const struct policy_group *before, con
 	if (buf_failed(&old) || buf_failed(&new))
 		rc = -ENOMEM;
 	else if (n_old != n_new || (n_old && strcmp(old.data, new.data) != 0))
-		rc = diff_add(d, DIFF_SELECTORS, after ? after->name : before->name, &new) ? 0 : -ENOMEM;
+		rc = add_selectors(d, n_rulesets, after ? after->name : before->name, &new);
 	buf_fini(&old);
 	buf_fini(&new);
 	return rc;
@@ -190,13 +220,13 @@ static int sort_items(struct diff *d)
 static int diff_documents(struct diff *d, const struct policy *before, const struct policy *after)
 {
 	const struct policy_group **old = sort_groups(before), **new = sort_groups(after);
-	size_t i = 0, k = 0;
+	size_t i = 0, k = 0, n_rulesets = d->n;
 	int rc = old && new ? 0 : -ENOMEM;
 
 	while (rc == 0 && (i < before->n_groups || k < after->n_groups)) {
 		int c = i == before->n_groups ? 1 : k == after->n_groups ? -1 : strcmp(old[i]->name, new[k]->name);
 
-		rc = diff_selectors(d, c <= 0 ? old[i] : NULL, c >= 0 ? new[k] : NULL);
+		rc = diff_selectors(d, n_rulesets, c <= 0 ? old[i] : NULL, c >= 0 ? new[k] : NULL);
 		if (rc == 0 && c == 0)
 			rc = diff_names(d, old[i], new[k]);
 		i += c <= 0;

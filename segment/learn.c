@@ -31,7 +31,7 @@ static const struct {
 } decisions[] = {
 	{"allow", "answered, direction known, nothing lost: it becomes a rule"},
 	{"ask", "nobody answers, but it is steady and lasting (like syslog or statsd): say yes and it becomes a rule"},
-	{"unanswered", "nobody answered: an attempt is no reason for a rule"},
+	{"unanswered", "refused, or not answered: an attempt is no reason for a rule"},
 	{"direction", "capture began in mid-conversation, so it is not known who is the server: no rule"},
 	{"coverage", "seen only while packets were being lost: no rule until it is seen whole"},
 	{"no-policy", "no group's list would decide on it: no rule"},
@@ -57,6 +57,9 @@ const char *learn_owner(const struct edge *e, bool *inbound)
 	const char *owner = is_outside(e->key.server) ? e->key.client : e->key.server;
 
 	*inbound = owner == e->key.server;
+	/* The answer to another conversation, which brings it along: no list is asked. */
+	if (proto_is_icmp_error(e->key.proto, e->key.port))
+		return NULL;
 	if (eval_is_needed(e->key.client, e->key.proto, e->key.port))
 		return NULL;
 	/* Both must be names the policy can say. */
@@ -179,6 +182,7 @@ void learn_evidence(struct buf *b, const struct edge *e)
 {
 	const struct edge_agg *a = &e->agg;
 	uint64_t times = a->flows ? a->flows : a->answered;
+	unsigned app[EDGE_APPS_MAX], n;
 
 	buf_adds(b, "seen ");
 	if (times == 1) {
@@ -198,8 +202,7 @@ void learn_evidence(struct buf *b, const struct edge *e)
 		buf_adds(b, ", last ");
 	}
 	put_date(b, a->last_ns);
-	for (unsigned i = 0; i < a->n_apps; i++) {
-		if (a->app[i].name[0] && strcmp(a->app[i].name, "Unknown") != 0)
-			buf_printf(b, ", %s%s", a->app[i].name, guess_name(a->app[i].confidence));
-	}
+	n = edge_apps(a, app);
+	for (unsigned i = 0; i < n; i++)
+		buf_printf(b, ", %s%s", a->app[app[i]].name, guess_name(a->app[app[i]].confidence));
 }

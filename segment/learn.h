@@ -25,7 +25,8 @@ const char *learn_decision_name(unsigned v); /* "allow", "ask", "unanswered", "d
 /* One sentence for people. */
 const char *learn_decision_text(unsigned v);
 
-/* The group whose list would decide on that edge, and which list; NULL for LEARN_SELF. Borrowed from the edge. */
+/* The group whose list would decide on that edge, and which list; NULL for LEARN_SELF, as for an edge of ICMP errors.
+ * Borrowed from the edge. */
 const char *learn_owner(const struct edge *e, bool *inbound);
 /* One edge by itself. */
 enum learn_decision learn_decide(const struct edge *e);

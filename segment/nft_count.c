@@ -196,6 +196,8 @@ static int on_miss(void *arg, const struct nft_read_elem *e)
 	if (e->packets != before && p->n->seen_primed) {
 		fill(p, &v, e);
 		v.count = e->packets > before ? e->packets - before : e->packets;
+		if (v.count == 1 && !v.away) /* the last one is the only one */
+			v.first_ns = v.last_ns;
 		tell(p, (uint8_t)(p->set - miss_sets), key, e->packets, &v);
 	} else if (p->n->seen_tell_all) {
 		tell(p, (uint8_t)(p->set - miss_sets), key, e->packets, NULL);

@@ -161,7 +161,7 @@ int replay_flow(struct replay *r, const struct flow_rec *f, const char *client, 
 {
 	struct edge_key key;
 
-	if (f->conv_id != f->id)
+	if (f->conv_id != f->id || proto_is_icmp_error(f->proto, f->port[1]))
 		return 0;
 	if (f->direction == FLOW_DIR_UNKNOWN) {
 		r->sum.undirected++;
@@ -182,6 +182,8 @@ int replay_edge(struct replay *r, const struct edge *e)
 	struct addr ends[2] = {addr_any, addr_any};
 	int rc = 0;
 
+	if (proto_is_icmp_error(e->key.proto, e->key.port))
+		return 0;
 	/* Answered flows that neither taught nor lost packets had no direction: the key is a guess. */
 	if (a->answered > 0 && a->teaching + a->lossy == 0) {
 		r->sum.undirected += flows;

@@ -41,7 +41,8 @@ int replay_new(struct replay **out, const struct ruleset *rs);
 void replay_free(struct replay *r);
 
 /* One flow record, with the groups of both ends when it began ("" or NULL: world). Continuations of a conversation
- * (conv_id is not id) are passed over: it was decided at its first packet. 0 or -ENOMEM. */
+ * (conv_id is not id) are passed over: it was decided at its first packet; and so are ICMP errors, which go with the
+ * conversation that they are about. 0 or -ENOMEM. */
 int replay_flow(struct replay *r, const struct flow_rec *f, const char *client, const char *server);
 /* The same from an aggregate. Rules for ranges of addresses are tried on the sample of addresses that the edge has. */
 int replay_edge(struct replay *r, const struct edge *e);

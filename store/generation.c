@@ -181,3 +181,38 @@ int store_generation_walk(struct store_txn *t, store_generation_fn *fn, void *ar
 	mdb_cursor_close(c);
 	return rc;
 }
+
+#define META_DEADLINE "confirm_deadline"
+
+int store_deadline_put(struct store_txn *t, const struct confirm_deadline *d)
+{
+	struct buf b = BUF_INIT;
+	int rc;
+
+	wire_put_u64(&b, d->generation);
+	wire_put_u64(&b, d->mono_ns);
+	wire_put_str(&b, d->boot_id);
+	rc = buf_failed(&b) ? -ENOMEM : store_meta_put(t, META_DEADLINE, b.data, (uint32_t)b.len);
+	buf_fini(&b);
+	return rc;
+}
+
+int store_deadline_get(struct store_txn *t, struct confirm_deadline *out)
+{
+	struct confirm_deadline d;
+	uint8_t data[80];
+	uint32_t len = sizeof(data);
+	struct wire_reader r;
+	int rc = store_meta_get(t, META_DEADLINE, data, &len);
+
+	if (rc < 0)
+		return rc;
+	wire_reader_init(&r, data, len);
+	d.generation = wire_get_u64(&r);
+	d.mono_ns = wire_get_u64(&r);
+	wire_get_str(&r, d.boot_id, sizeof(d.boot_id));
+	if (!wire_ok(&r))
+		return -EBADMSG;
+	*out = d;
+	return 0;
+}

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/coverage.h"
+#include "common/timefmt.h"
 #include "common/verdict.h"
 #include "store/db.h"
 
@@ -52,6 +53,14 @@ int store_generation_get(struct store_txn *t, uint64_t number, struct generation
 /* The newest generation in state ARMED or CONFIRMED; -ENOENT when there is none in force. */
 int store_generation_current(struct store_txn *t, struct generation *out);
 int store_generation_last(struct store_txn *t, uint64_t *number); /* 0 when there never was one */
+/* When the time to confirm that generation ends by the kernel's own clock (CLOCK_MONOTONIC), which is what decides: in
+ * the boot in which it was applied. Kept of one generation, the last. */
+struct confirm_deadline {
+	uint64_t generation, mono_ns;
+	char boot_id[TIME_BOOT_STRLEN]; /* time_boot_id */
+};
+int store_deadline_put(struct store_txn *t, const struct confirm_deadline *d);
+int store_deadline_get(struct store_txn *t, struct confirm_deadline *out); /* -ENOENT, -EBADMSG */
 typedef int store_generation_fn(void *arg, const struct generation *g);
 int store_generation_walk(struct store_txn *t, store_generation_fn *fn, void *arg); /* oldest first */
 

@@ -118,7 +118,7 @@ int verb_apply(int argc, char **argv)
 	const struct option_spec options[] = {
 		OPTION_STATE(&dir),
 		{OPTION_KIND_SPAN, 0, "confirm-within", "SPAN",
-		 "how long it enforces unless confirmed [10m]; 0: at once for good", &within_ns, NULL},
+		 "how long it enforces unconfirmed [10m]; 0: for good", &within_ns, NULL},
 		{OPTION_KIND_TEXT, 'm', "message", "WHY", "kept with the generation", &why, NULL},
 		OPTION_OUTPUT(&format, formats),
 		OPTION_END};

@@ -89,7 +89,7 @@ static void print_away(struct listing *l, uint64_t away, uint64_t since_ns, uint
 /* n refusals between the same two ends as one row. */
 static void print_folded(struct listing *l, const struct refusal *r, size_t n)
 {
-	uint64_t count = 0, first_ns = r->v.first_ns, last_ns = r->v.last_ns, away = 0, since_ns = UINT64_MAX,
+	uint64_t count = 0, first_ns = UINT64_MAX, last_ns = 0, away = 0, since_ns = UINT64_MAX,
 		 until_ns = 0;
 	char text[UNITS_STRLEN], service[SERVICE_STRLEN];
 	struct buf list = BUF_INIT;
@@ -99,7 +99,7 @@ static void print_folded(struct listing *l, const struct refusal *r, size_t n)
 		if (r[i].fresh == 0)
 			continue;
 		count += r[i].fresh;
-		first_ns = r[i].v.first_ns < first_ns ? r[i].v.first_ns : first_ns;
+		first_ns = r[i].fresh_first_ns < first_ns ? r[i].fresh_first_ns : first_ns;
 		last_ns = r[i].v.last_ns > last_ns ? r[i].v.last_ns : last_ns;
 		away += r[i].away;
 		since_ns = r[i].away && r[i].away_since_ns < since_ns ? r[i].away_since_ns : since_ns;
@@ -140,7 +140,7 @@ static size_t print_table(struct listing *l, const struct refusals *r)
 			if (one->fresh == 0)
 				continue;
 			print_row(l, one, units_service(one->v.proto, one->v.dst_port, service), one->fresh,
-				  one->v.first_ns, one->v.last_ns);
+				  one->fresh_first_ns, one->v.last_ns);
 			print_away(l, one->away, one->away_since_ns, one->away_until_ns);
 			print_why(l, one);
 			shown++;
@@ -205,7 +205,7 @@ static int print_json(struct listing *l, const struct refusal *r)
 		jsonl_set_members(o, i ? "dest" : "src", jsonl_end(&end));
 	}
 	jsonl_set_number(o, "count", r->fresh);
-	jsonl_set_time(o, "first", r->v.first_ns);
+	jsonl_set_time(o, "first", r->fresh_first_ns);
 	jsonl_set_time(o, "last", r->v.last_ns);
 	if (r->away) {
 		json_t *away = json_object();
@@ -237,7 +237,7 @@ static int print_all_json(struct listing *l, const struct refusals *r)
 static bool cuts_interval(const struct listing *l, const struct refusals *r)
 {
 	for (size_t i = 0; i < r->n; i++)
-		if (r->list[i].v.first_ns < l->since_ns || (l->until_ns && r->list[i].v.last_ns > l->until_ns))
+		if (r->list[i].fresh_first_ns < l->since_ns || (l->until_ns && r->list[i].v.last_ns > l->until_ns))
 			return true;
 	return false;
 }
@@ -252,7 +252,7 @@ static void footer(struct listing *l, const struct refusals *r)
 	if (r->n == 0)
 		puts("nothing was refused, and nothing would have been");
 	else
-		printf("\n%s refused, %" PRIu64 " would have been (dry run); for TCP each SYN and its retries count\n",
+		printf("\n%s refused, %" PRIu64 " would have been (not enforced); for TCP each SYN and its retries count\n",
 		       units_plural(did, "packet", "packets", text), would);
 	if (cuts_interval(l, r))
 		puts("the store adds refusals up by ten minutes: those that the span cuts are counted whole");

@@ -38,6 +38,7 @@ struct explaining {
 	const struct policy *policy; /* for its selectors; NULL: none */
 	struct ruleset rs;           /* the one that decides */
 	uint64_t generation;         /* in force; 0: a document not applied, or none */
+	const struct in_force *force; /* NULL: a document not applied */
 	uint64_t now_ns;
 	struct end end[2];
 	uint8_t proto;
@@ -174,6 +175,8 @@ static int print_text(const struct explaining *x)
 		putchar('\n');
 	}
 	buf_fini(&b);
+	if (x->force)
+		in_force_print_lapsed(x->force, stdout);
 	return VERB_DONE;
 }
 
@@ -213,6 +216,8 @@ static int print_json(const struct explaining *x)
 		jsonl_set_number(o, "rule_line", r.rule->line);
 	if (x->generation)
 		jsonl_set_number(o, "generation", x->generation);
+	if (x->force)
+		in_force_set_lapsed(o, x->force);
 	eval_explain(&b, &x->rs, &src, &dst, x->proto, x->port, &names);
 	jsonl_set_text(o, "text", b.data);
 	buf_fini(&b);
@@ -303,9 +308,9 @@ static int answer_by_force(struct explaining *x, const struct operands *rest, bo
 	x->rs = f.ruleset; /* lent */
 	x->policy = f.policy;
 	x->generation = f.generation.number;
+	x->force = &f;
 	status = answer(x, rest, json);
-	if (status == VERB_DONE && !json)
-		in_force_print_lapsed(&f, stdout);
+	x->force = NULL;
 	in_force_fini(&f);
 	return status;
 }

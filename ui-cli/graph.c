@@ -163,24 +163,11 @@ static int compare(const void *a, const void *b)
 	return edge_key_cmp(&((const struct edge *)a)->key, &((const struct edge *)b)->key);
 }
 
-static void note_span(struct graph *g)
-{
-	for (size_t i = 0; i < g->n; i++) {
-		const struct edge_agg *a = &g->edges[i].agg;
-
-		if (!g->first_ns || a->first_ns < g->first_ns)
-			g->first_ns = a->first_ns;
-		if (a->last_ns > g->last_ns)
-			g->last_ns = a->last_ns;
-	}
-}
-
 void graph_sum_take(struct graph *out, struct graph_sum *s)
 {
 	*out = (struct graph){.edges = s->edges, .n = s->n};
 	if (out->n)
 		qsort(out->edges, out->n, sizeof(*out->edges), compare);
-	note_span(out);
 	free(s->slot);
 	s->slot = NULL;
 	s->edges = NULL;
@@ -314,22 +301,54 @@ static int read_flows(struct graph *out, struct view *v, const struct graph_quer
 	return rc;
 }
 
+static void note_span(struct graph *g)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		const struct edge_agg *a = &g->edges[i].agg;
+
+		if (!g->first_ns || a->first_ns < g->first_ns)
+			g->first_ns = a->first_ns;
+		if (a->last_ns > g->last_ns)
+			g->last_ns = a->last_ns;
+	}
+}
+
+/* An ICMP error is the answer to another conversation, which says already that it was refused: as an edge of its own it
+ * would make a server out of a client. Such an edge may be as old as the first refusal, however short the span. */
+static void drop_icmp_errors(struct graph *g)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < g->n; i++)
+		if (!proto_is_icmp_error(g->edges[i].key.proto, g->edges[i].key.port))
+			g->edges[kept++] = g->edges[i];
+	g->icmp_errors = g->n - kept;
+	g->n = kept;
+}
+
+static int read_hours(struct graph *out, struct view *v, const struct graph_query *q)
+{
+	struct graph g = {.whole_hours = q->since_ns || q->until_ns};
+	int rc = store_edges_read(v->txn, q->since_ns, q->until_ns, &g.edges, &g.n);
+
+	if (rc == 0)
+		*out = g;
+	return rc;
+}
+
 int graph_read(struct graph *out, struct view *v, const struct graph_query *q)
 {
 	uint64_t now_ns = time_now_ns(), until_ns = q->until_ns ? q->until_ns : now_ns;
 	bool bounded = q->since_ns || q->until_ns;
 	bool brief = bounded && until_ns - (q->since_ns < until_ns ? q->since_ns : until_ns) <= GRAPH_EXACT_NS;
-	struct graph g = {0};
-	int rc;
+	bool exact = q->by != GRAPH_GROUP || q->filter || q->exact || brief;
+	int rc = exact ? read_flows(out, v, q) : read_hours(out, v, q);
 
-	if (q->by != GRAPH_GROUP || q->filter || q->exact || brief)
-		return read_flows(out, v, q);
-	rc = store_edges_read(v->txn, q->since_ns, q->until_ns, &g.edges, &g.n);
 	if (rc < 0)
 		return rc;
-	g.whole_hours = bounded;
-	note_span(&g);
-	*out = g;
+	if (!q->icmp_errors && !q->filter)
+		drop_icmp_errors(out);
+	note_span(out);
 	return 0;
 }
 

@@ -21,6 +21,7 @@ struct graph_query {
 	enum graph_by by;
 	const struct filter *filter; /* NULL: everything */
 	bool exact;                  /* from the flows, however long the span */
+	bool icmp_errors;            /* as edges of their own, too; a filter says what is wanted by itself */
 };
 
 struct graph {
@@ -28,6 +29,7 @@ struct graph {
 	size_t n;
 	bool whole_hours;           /* read by the hour: the span was widened to hours */
 	uint64_t first_ns, last_ns; /* of what is in it; 0: nothing */
+	size_t icmp_errors;         /* edges of ICMP errors alone, left out */
 };
 
 /* 0 or negative errno. *out is the caller's to fini. */

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "ui-cli/jsonl.h"
 #include "ui-cli/units.h"
 
 /* Did the last generation end because nobody confirmed it? */
@@ -59,6 +60,18 @@ void in_force_print_lapsed(const struct in_force *f, FILE *out)
 		fprintf(out,
 			"generation %" PRIu64 " ran out unconfirmed at %s: what it refused is let through and counted as "
 			"would-block; weir apply puts it back\n", f->lapsed, units_moment(f->lapsed_ns, when));
+}
+
+void in_force_set_lapsed(json_t *o, const struct in_force *f)
+{
+	json_t *lapsed;
+
+	if (!f->lapsed)
+		return;
+	lapsed = json_object();
+	jsonl_set_number(lapsed, "generation", f->lapsed);
+	jsonl_set_time(lapsed, "at", f->lapsed_ns);
+	json_object_set_new(o, "lapsed", lapsed);
 }
 
 void in_force_fini(struct in_force *f)

@@ -2,6 +2,7 @@
 /* The policy in force by the store, as ruleset and as document. */
 #ifndef WEIR_UI_IN_FORCE_H
 #define WEIR_UI_IN_FORCE_H
+#include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -22,5 +23,7 @@ int in_force_read(struct in_force *out, struct store_txn *t);
 void in_force_fini(struct in_force *f);
 /* A line for whoever wonders why nothing is in force though a policy was applied; nothing when none has lapsed. */
 void in_force_print_lapsed(const struct in_force *f, FILE *out);
+/* The same as member "lapsed": docs/records.md. */
+void in_force_set_lapsed(json_t *o, const struct in_force *f);
 
 #endif

@@ -93,7 +93,7 @@ static void print_legend(const struct learning *l)
 	putchar('\n');
 	for (unsigned d = 0; d <= LEARN_SELF; d++) {
 		if (seen[d])
-			printf("%-10s %s\n", learn_decision_name(d), learn_decision_text(d));
+			printf("%-10s  %s\n", learn_decision_name(d), learn_decision_text(d));
 	}
 }
 
@@ -164,6 +164,7 @@ static void print_text(struct learning *l)
 	print_widenings(l);
 	printf("\nfrom %s%s\n", units_span(l->graph.first_ns, l->graph.last_ns, span, sizeof(span)),
 	       l->graph.whole_hours ? ", by whole hours" : "");
+	map_print_hidden(&l->graph, "weir map --icmp-errors", stdout);
 	view_footer(&l->view, l->query.since_ns, l->query.until_ns);
 }
 

@@ -22,27 +22,9 @@
 #define MAP_PEERS_SHOWN 2
 #define MAP_BY_AUTO (GRAPH_ADDRESS + 1)
 
-/* Indexes of the applications, most frequent first; "Unknown" counts only where nothing else was seen. */
-static unsigned order_apps(const struct edge_agg *a, unsigned order[EDGE_APPS_MAX])
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < a->n_apps; i++) {
-		unsigned at = n;
-
-		if (strcmp(a->app[i].name, "Unknown") == 0)
-			continue;
-		for (; at && a->app[order[at - 1]].flows < a->app[i].flows; at--)
-			order[at] = order[at - 1];
-		order[at] = i;
-		n++;
-	}
-	return n;
-}
-
 const char *map_apps(const struct edge_agg *a, char *out, size_t size)
 {
-	unsigned order[EDGE_APPS_MAX], n = order_apps(a, order);
+	unsigned order[EDGE_APPS_MAX], n = edge_apps(a, order);
 	size_t len = 0;
 
 	snprintf(out, size, "-");
@@ -145,6 +127,15 @@ static void text_row(struct table *t, const struct edge *e)
 	buf_fini(&note);
 }
 
+void map_print_hidden(const struct graph *g, const char *how, FILE *out)
+{
+	char edges[UNITS_STRLEN];
+
+	if (g->icmp_errors)
+		fprintf(out, "%s of ICMP errors alone not shown (%s)\n",
+			units_plural(g->icmp_errors, "edge", "edges", edges), how);
+}
+
 int map_write_text(const struct map *m, FILE *out)
 {
 	static const struct table_column columns[] = {{"CLIENT", false, true, 0}, {"", false, false, 0},
@@ -169,9 +160,7 @@ int map_write_text(const struct map *m, FILE *out)
 			m->by == GRAPH_GROUP ? units_plural(n, "group", "groups", nodes)
 			: m->by == GRAPH_ADDRESS ? units_plural(n, "address", "addresses", nodes)
 						 : units_plural(n, "end", "ends", nodes), m->span);
-	if (m->icmp_errors)
-		fprintf(out, "%s of ICMP errors alone not shown (--icmp-errors)\n",
-			units_plural(m->icmp_errors, "edge", "edges", edges));
+	map_print_hidden(m->graph, "--icmp-errors", out);
 	if (m->loss[0]) {
 		table_print(out, TABLE_WARN, m->loss);
 		fputc('\n', out);
@@ -215,29 +204,6 @@ static int write_map(struct view *v, struct map *m, int format, const struct gra
 	return writers[format](m, stdout);
 }
 
-/* An ICMP error is the answer to another conversation, which says already that it was refused: as an edge of its own it
- * would make a server out of a client. Returns how many edges were taken out. The span is that of what stays: such an
- * edge may be as old as the first refusal, however short a while the map is of. */
-static size_t drop_icmp_errors(struct graph *g)
-{
-	size_t kept = 0, dropped;
-
-	for (size_t i = 0; i < g->n; i++)
-		if (!proto_is_icmp_error(g->edges[i].key.proto, g->edges[i].key.port))
-			g->edges[kept++] = g->edges[i];
-	dropped = g->n - kept;
-	g->n = kept;
-	if (dropped)
-		g->first_ns = g->last_ns = 0;
-	for (size_t i = 0; dropped && i < kept; i++) {
-		if (i == 0 || g->edges[i].agg.first_ns < g->first_ns)
-			g->first_ns = g->edges[i].agg.first_ns;
-		if (g->edges[i].agg.last_ns > g->last_ns)
-			g->last_ns = g->edges[i].agg.last_ns;
-	}
-	return dropped;
-}
-
 /* Groups, unless the store knows no workload that could be in one. */
 static enum graph_by by_itself(struct view *v)
 {
@@ -251,13 +217,12 @@ int verb_map(int argc, char **argv)
 	static const char *const formats[] = {"text", "json", "dot", "mermaid", "html", NULL};
 	static const char *const by[] = {"group", "workload", "address", "auto", NULL};
 	const char *dir = STATE_DIR_DEFAULT;
-	bool icmp_errors = false;
 	int format = 0, unit = MAP_BY_AUTO, status, rc;
 	struct graph_query q = {0};
 	const struct option_spec options[] = {
 		OPTION_STATE(&dir), OPTION_SINCE(&q.since_ns), OPTION_UNTIL(&q.until_ns),
-		{OPTION_KIND_CHOICE, 0, "by", "WHAT", "what stands at the ends", &unit, by},
-		{OPTION_KIND_FLAG, 0, "icmp-errors", NULL, "ICMP errors as edges of their own, too", &icmp_errors,
+		{OPTION_KIND_CHOICE, 0, "by", "WHAT", "the ends", &unit, by},
+		{OPTION_KIND_FLAG, 0, "icmp-errors", NULL, "ICMP errors as edges of their own, too", &q.icmp_errors,
 		 NULL},
 		OPTION_OUTPUT(&format, formats), OPTION_END};
 	const struct command c = {
@@ -292,8 +257,6 @@ int verb_map(int argc, char **argv)
 		q.by = unit == MAP_BY_AUTO ? by_itself(&v) : (enum graph_by)unit;
 		m.by = q.by;
 		rc = graph_read(&g, &v, &q);
-		if (rc == 0 && !icmp_errors && !filter) /* a filter says what is wanted */
-			m.icmp_errors = drop_icmp_errors(&g);
 		if (rc == 0)
 			rc = write_map(&v, &m, format, &q);
 		if (rc < 0)

@@ -12,7 +12,6 @@ struct map {
 	enum graph_by by;
 	char span[160];            /* "2026-11-21 02:14:00 to 02:31:07 +01:00 (17m07s)", or "" */
 	char loss[VIEW_LOSS_STRLEN]; /* view_loss, or "" */
-	size_t icmp_errors; /* edges left out */
 };
 
 /* 0 or negative errno. */
@@ -31,5 +30,7 @@ size_t map_node_index(const char **nodes, size_t n, const char *name);
 const char *map_apps(const struct edge_agg *a, char *out, size_t size);
 /* What is to be said about an edge: nobody answered, who the world is. Appended to b. */
 void map_note(struct buf *b, const struct edge *e);
+/* A line on the ICMP errors that were left out, if there are any; how: the option that shows them. */
+void map_print_hidden(const struct graph *g, const char *how, FILE *out);
 
 #endif

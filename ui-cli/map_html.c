@@ -114,13 +114,13 @@ static void draw_arrow(struct drawing *d, const struct edge *e, size_t n)
 	fputs(" -&gt; ", d->out);
 	put_text(d->out, e->key.server);
 	for (size_t i = 0; i < n; i++) {
-		char service[SERVICE_STRLEN], apps[128];
+		char service[SERVICE_STRLEN], apps[128], flows[UNITS_STRLEN];
 
 		fputc('\n', d->out);
 		put_text(d->out, units_service(e[i].key.proto, e[i].key.port, service));
 		fputc(' ', d->out);
 		put_text(d->out, map_apps(&e[i].agg, apps, sizeof(apps)));
-		fprintf(d->out, ", %" PRIu64 " flows", e[i].agg.flows);
+		fprintf(d->out, ", %s", units_plural(e[i].agg.flows, "flow", "flows", flows));
 	}
 	fputs("</title></path>\n", d->out);
 }

@@ -17,9 +17,11 @@
 #include "ui-cli/table.h"
 #include "ui-cli/trial.h"
 #include "ui-cli/units.h"
+#include "ui-cli/unlisted.h"
 #include "ui-cli/verb.h"
 
 #define PLAN_HISTORY_NS (7 * 86400 * NS_PER_S)
+#define UNLISTED_NAMED 20 /* of the groups without an entry; JSON has all */
 
 struct plan {
 	struct view view;
@@ -29,6 +31,7 @@ struct plan {
 	struct in_force now;
 	struct diff diff;
 	struct trial trial;
+	struct unlisted unlisted;
 	uint64_t since_ns;
 };
 
@@ -41,7 +44,7 @@ static void print_changes(const struct plan *p)
 	if (g->number)
 		printf("against generation %" PRIu64 ", applied %s:\n", g->number, units_moment(g->applied_ns, when));
 	else
-		fputs("against nothing, no policy is in force:\n", stdout);
+		fputs("against nothing: no policy is in force\n", stdout);
 	in_force_print_lapsed(&p->now, stdout);
 	putchar('\n');
 	policy_print_diff(&p->diff, false);
@@ -59,6 +62,26 @@ static size_t enforcing(const struct ruleset *rs)
 	for (size_t i = 0; i < rs->n_groups; i++)
 		n += rs->groups[i].stage == STAGE_ENFORCE;
 	return n;
+}
+
+/* "no entry" is easily overlooked: nothing in the document tells of it. */
+static void print_unlisted(const struct unlisted *u)
+{
+	char text[UNITS_STRLEN];
+
+	if (u->n == 0)
+		return;
+	printf("%s no entry in it, so nothing decides on who reaches %s or what %s to world and host: ",
+	       units_plural(u->n, "group has", "groups have", text), u->n == 1 ? "it" : "them",
+	       u->n == 1 ? "it sends" : "they send");
+	for (size_t i = 0; i < u->n && i < UNLISTED_NAMED; i++) {
+		if (i)
+			fputs(", ", stdout);
+		table_print(stdout, TABLE_PLAIN, u->group[i]);
+	}
+	if (u->n > UNLISTED_NAMED)
+		printf(" and %zu more", u->n - UNLISTED_NAMED);
+	putchar('\n');
 }
 
 static void print_consequences(const struct plan *p)
@@ -85,14 +108,19 @@ static void print_consequences(const struct plan *p)
 
 static int print_json(const struct plan *p)
 {
-	json_t *o = jsonl_event("plan");
+	json_t *o = jsonl_event("plan"), *unlisted = json_array();
 	int rc;
 
+	for (size_t i = 0; i < p->unlisted.n; i++)
+		json_array_append_new(unlisted, json_string(p->unlisted.group[i]));
+
 	jsonl_set_number(o, "against_generation", p->now.generation.number);
+	in_force_set_lapsed(o, &p->now);
 	jsonl_set_number(o, "differences", p->diff.n);
 	jsonl_set_number(o, "groups_enforcing", enforcing(&p->rules));
 	jsonl_set_number(o, "hurt_enforced", trial_hurt_enforced(&p->trial));
 	jsonl_set_time(o, "since", p->since_ns);
+	jsonl_set_members(o, "groups_without_entry", unlisted);
 	rc = jsonl_print(o);
 	if (rc == 0)
 		rc = policy_print_diff(&p->diff, true);
@@ -107,6 +135,7 @@ static int tell(struct plan *p, bool json)
 	if (!json) {
 		print_changes(p);
 		print_consequences(p);
+		print_unlisted(&p->unlisted);
 		view_footer(&p->view, p->since_ns, 0);
 	}
 	return trial_hurt(&p->trial) ? VERB_WARNED : VERB_DONE;
@@ -118,7 +147,9 @@ static int make(struct plan *p, bool json)
 
 	if (rc < 0)
 		return view_failed(&p->view, "policy in force", rc);
-	rc = diff_policies(&p->diff, p->now.policy, p->policy);
+	rc = unlisted_find(&p->unlisted, p->view.txn, p->policy, &p->rules, p->since_ns);
+	if (rc == 0)
+		rc = diff_policies(&p->diff, p->now.policy, p->policy);
 	if (rc == 0) {
 		rc = trial_run(&p->trial, &p->view, p->policy, &p->rules, p->since_ns, 0);
 		if (rc == 0) {
@@ -127,6 +158,7 @@ static int make(struct plan *p, bool json)
 		}
 		diff_fini(&p->diff);
 	}
+	unlisted_fini(&p->unlisted);
 	in_force_fini(&p->now);
 	return rc < 0 ? view_failed(&p->view, "flows", rc) : status;
 }
@@ -139,7 +171,7 @@ int verb_plan(int argc, char **argv)
 	int format = 0, status;
 	const struct option_spec options[] = {OPTION_STATE(&dir),
 					      {OPTION_KIND_TIME, 0, "since", "T",
-					       "history to try it on [-7d]: RFC 3339, \"YYYY-MM-DD HH:MM\", or -90m",
+					       "history to try it on, from T on [-7d]",
 					       &p.since_ns, NULL},
 					      OPTION_OUTPUT(&format, formats),
 					      OPTION_END};

@@ -11,6 +11,7 @@
 #include "ui-cli/policy.h"
 #include "ui-cli/policy_file.h"
 #include "ui-cli/verb.h"
+#include "ui-cli/view.h"
 
 static json_t *item_json(const struct diff_item *i)
 {

@@ -10,6 +10,7 @@
 #include "store/history.h"
 #include "ui-cli/policy.h"
 #include "ui-cli/verb.h"
+#include "ui-cli/view.h"
 
 static int parse_generation(const struct command *c, const char *text, uint64_t *out)
 {

@@ -19,49 +19,73 @@
 #include "ui-cli/units.h"
 #include "ui-cli/verb.h"
 
-/* Edges are sorted by client. */
-static void list_unlisted(struct buf *out, const struct policy *p, const struct graph *g)
+struct lesson {
+	uint64_t since_ns, until_ns; /* asked for */
+	bool clients;                /* groups that were only ever clients, too */
+	struct policy *policy;
+	uint64_t first_ns, last_ns;  /* of the edges it was learned from; 0: none */
+	struct buf unlisted;         /* with commas: clients that are not in the policy */
+};
+
+/* A group that was only ever a client of other groups: no list would decide on anything seen of it. */
+static int add_client(struct policy *p, const char *name)
 {
-	const char *before = "";
+	struct policy_group *g = policy_add_group(p, name);
 
-	for (size_t i = 0; i < g->n; i++) {
-		const char *client = g->edges[i].key.client;
-		size_t at = 0;
-
-		if (strcmp(client, before) == 0 || strcmp(client, GROUP_WORLD) == 0 || strcmp(client, GROUP_HOST) == 0)
-			continue;
-		before = client;
-		while (at < p->n_groups && strcmp(p->groups[at].name, client) != 0)
-			at++;
-		if (at == p->n_groups)
-			buf_printf(out, "%s%s", out->len ? ", " : "", client);
-	}
+	if (!g)
+		return -ENOMEM;
+	g->has_policy = true;
+	g->stage = STAGE_OBSERVE;
+	g->comment = strdup("seen only as a client of other groups: nobody reached it, and it reached neither world nor host");
+	return g->comment ? 0 : -ENOMEM;
 }
 
-int policy_learn(struct policy **out, struct view *v, uint64_t since_ns, uint64_t until_ns, uint64_t *first_ns,
-		 uint64_t *last_ns, struct buf *unlisted)
+static int by_name(const void *va, const void *vb)
 {
-	struct graph_query q = {.since_ns = since_ns, .until_ns = until_ns};
-	struct policy *p = NULL;
+	const struct policy_group *a = va, *b = vb;
+
+	return strcmp(a->name, b->name);
+}
+
+/* Adds them, or lists them for the comment at the top. Edges are sorted by client. */
+static int take_clients(struct lesson *l, struct policy *p, const struct graph *g)
+{
+	const char *before = "";
+	int rc = 0;
+
+	for (size_t i = 0; i < g->n && rc == 0; i++) {
+		const char *client = g->edges[i].key.client;
+
+		if (strcmp(client, before) == 0 || !policy_name_ok(client))
+			continue;
+		before = client;
+		if (policy_find_group(p, client))
+			continue;
+		if (l->clients)
+			rc = add_client(p, client);
+		else
+			buf_printf(&l->unlisted, "%s%s", l->unlisted.len ? ", " : "", client);
+	}
+	if (p->n_groups)
+		qsort(p->groups, p->n_groups, sizeof(*p->groups), by_name);
+	return rc;
+}
+
+static int learn(struct lesson *l, struct view *v)
+{
+	struct graph_query q = {.since_ns = l->since_ns, .until_ns = l->until_ns};
 	struct graph g;
 	int rc = graph_read(&g, v, &q);
 
 	if (rc < 0)
 		return rc;
-	*first_ns = g.first_ns;
-	*last_ns = g.last_ns;
-	rc = learn_policy(&p, g.edges, g.n);
+	l->first_ns = g.first_ns;
+	l->last_ns = g.last_ns;
+	rc = learn_policy(&l->policy, g.edges, g.n);
 	if (rc == 0)
-		list_unlisted(unlisted, p, &g);
+		rc = take_clients(l, l->policy, &g);
 	graph_fini(&g);
-	if (rc == 0)
-		rc = selectors_choose(p, v->txn, since_ns, until_ns);
-	if (rc < 0) {
-		policy_free(p);
-		return rc;
-	}
-	*out = p;
-	return 0;
+	return rc < 0 ? rc : selectors_choose(l->policy, v->txn, l->since_ns, l->until_ns);
 }
 
 static int print_new(const struct command *c, const struct policy *p, const char *comment)
@@ -146,15 +170,34 @@ static int merge_into(const struct command *c, const struct policy *p, const cha
 	return status;
 }
 
+/* What was learned goes out; the comment at the top says from what. */
+static int hand_out(const struct command *c, const struct lesson *l, const char *path)
+{
+	struct buf comment = BUF_INIT;
+	char span[160];
+	int status;
+
+	buf_printf(&comment, "Learned by weir %s from flows of\n%s", PACKAGE_VERSION,
+		   units_span(l->first_ns, l->last_ns, span, sizeof(span)));
+	if (l->unlisted.len)
+		buf_printf(&comment, "\nOnly ever clients of other groups, so without lists of their own: they reach world and "
+			   "host freely.\nweir policy generate --clients gives them empty lists:\n%s",
+			   l->unlisted.data);
+	status = path ? merge_into(c, l->policy, comment.data, path) : print_new(c, l->policy, comment.data);
+	buf_fini(&comment);
+	return status;
+}
+
 int policy_generate_verb(int argc, char **argv)
 {
 	const char *dir = STATE_DIR_DEFAULT, *path = NULL;
-	uint64_t since_ns = 0, until_ns = 0, first_ns = 0, last_ns = 0;
-	struct buf comment = BUF_INIT, unlisted = BUF_INIT;
-	char span[160];
+	struct lesson l = {.unlisted = BUF_INIT};
 	const struct option_spec options[] = {OPTION_STATE(&dir),
-					      OPTION_SINCE(&since_ns),
-					      OPTION_UNTIL(&until_ns),
+					      OPTION_SINCE(&l.since_ns),
+					      OPTION_UNTIL(&l.until_ns),
+					      {OPTION_KIND_FLAG, 0, "clients", NULL,
+					       "those that were only ever clients get empty lists",
+					       &l.clients, NULL},
 					      {OPTION_KIND_TEXT, 'w', "write", "FILE",
 					       "merge into FILE: nothing in it is changed or lost", &path, NULL},
 					      OPTION_END};
@@ -162,10 +205,11 @@ int policy_generate_verb(int argc, char **argv)
 		.verb = "policy generate", .usage = "[options]", .options = options,
 		.about = "The policy that what was seen teaches: answered conversations of known\n"
 			 "direction, seen without loss. Every new group is at stage observe, which\n"
-			 "changes nothing; `weir learn` shows the evidence.\n",
+			 "changes nothing; `weir learn` shows the evidence. A group that was only ever a\n"
+			 "client of other groups has no list that would decide on anything seen: it is\n"
+			 "named at the top, or with --clients gets empty lists.\n",
 		.examples = "  weir policy generate >policy.yaml\n"
 			    "  weir policy generate --since -7d -w policy.yaml\n"};
-	struct policy *p = NULL;
 	struct operands rest;
 	struct view v;
 	int status, rc;
@@ -175,34 +219,22 @@ int policy_generate_verb(int argc, char **argv)
 	status = view_open(&v, &c, dir);
 	if (status != VERB_DONE)
 		return status;
-	rc = policy_learn(&p, &v, since_ns, until_ns, &first_ns, &last_ns, &unlisted);
-	if (rc < 0) {
+	rc = learn(&l, &v);
+	if (rc < 0)
 		status = view_failed(&v, "edges", rc);
-		goto out;
-	}
-	if (first_ns == 0) {
+	else if (l.first_ns == 0)
 		status = command_failed(
 			&c, "nothing to learn from yet: no conversation between workloads is in %s for that time", dir);
-		goto out;
-	}
-	if (p->n_groups == 0) {
+	else if (l.policy->n_groups == 0)
 		status = command_failed(
 			&c,
 			"nothing to learn from: no list of a group would decide on any of the conversations in %s. "
 			"A capture has no names by itself: weir read --inventory FILE brings them",
 			dir);
-		goto out;
-	}
-	buf_printf(&comment, "Learned by weir %s from flows of\n%s", PACKAGE_VERSION,
-		   units_span(first_ns, last_ns, span, sizeof(span)));
-	if (unlisted.len)
-		buf_printf(&comment, "\nOnly ever clients of other groups, so without lists of their own (outbound: [] would "
-			   "keep them from world and host):\n%s", unlisted.data);
-	status = path ? merge_into(&c, p, comment.data, path) : print_new(&c, p, comment.data);
-out:
-	buf_fini(&unlisted);
-	buf_fini(&comment);
-	policy_free(p);
+	else
+		status = hand_out(&c, &l, path);
+	buf_fini(&l.unlisted);
+	policy_free(l.policy);
 	view_close(&v);
 	return status;
 }

@@ -170,10 +170,10 @@ int verb_read(int argc, char **argv)
 	const struct option_spec options[] = {
 		{OPTION_KIND_TEXT, 0, "state", "DIR", "keep what was read in the store there", &state, NULL},
 		{OPTION_KIND_TEXT, 0, "inventory", "FILE",
-		 "names: docker inspect JSON, or lines \"ADDRESS NAME [GROUP]\"",
+		 "docker inspect JSON, or lines \"IP NAME [GROUP]\"",
 		 &inventory, NULL},
 		OPTION_OUTPUT(&output, outputs),
-		{OPTION_KIND_NUMBER, 0, "workers", "N", "processes that read [one a core, up to 4; one below 64 MiB]",
+		{OPTION_KIND_NUMBER, 0, "workers", "N", "processes that read [one a core, up to 4]",
 		 &workers, NULL},
 		{OPTION_KIND_NUMBER, 0, "table-size", "N", "flows followed at a time [1048576]", &table_size, NULL},
 		{OPTION_KIND_FLAG, 0, "look-inside", NULL, "look into VXLAN, Geneve, GRE and IP-in-IP", &inside, NULL},
@@ -191,8 +191,8 @@ int verb_read(int argc, char **argv)
 		.options = options,
 		.examples = "  weir read web.pcap\n"
 			    "  docker inspect $(docker ps -q) > names.json\n"
-			    "  weir read web.pcap --inventory names.json --state /tmp/web && weir "
-			    "map --state /tmp/web\n"
+			    "  weir read web.pcap --inventory names.json --state /tmp/web\n"
+			    "  weir map --state /tmp/web\n"
 			    "  tcpdump -w - -i eth0 | weir read - -o json\n",
 		.min_operands = 1,
 		.max_operands = -1,

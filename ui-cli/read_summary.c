@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/edge.h"
 #include "common/hash.h"
 #include "common/proto.h"
 #include "common/timefmt.h"
@@ -127,7 +128,8 @@ void read_summary_flow(struct read_summary *s, const struct names *names, const 
 		return;
 	r->flows++;
 	r->bytes += f->bytes[0] + f->bytes[1];
-	if (!r->app[0] || f->confidence > r->confidence) {
+	if (!r->app[0] || f->confidence > r->confidence ||
+	    (f->confidence == r->confidence && edge_app_is_in(f->app, r->app))) {
 		memcpy(r->app, f->app, sizeof(r->app));
 		r->confidence = f->confidence;
 	}

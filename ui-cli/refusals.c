@@ -107,6 +107,16 @@ static void merge(struct refusal *sum, const struct refusal *more)
 	}
 }
 
+/* A single packet was at one time. The kernel tells the last one's to the tick, while that of the first may be no
+ * better known than when the counter was read before, and that of a sample is another clock's. */
+static void set_fresh(struct refusal *r, uint64_t told, uint64_t told_until_ns)
+{
+	r->fresh = r->v.count > told ? r->v.count - told : 0;
+	r->fresh_first_ns = told_until_ns > r->v.first_ns ? told_until_ns : r->v.first_ns;
+	if (r->fresh == 1 || r->fresh_first_ns > r->v.last_ns)
+		r->fresh_first_ns = r->v.last_ns;
+}
+
 int refusals_read(struct refusals *out, struct view *v, uint64_t since_ns, uint64_t until_ns)
 {
 	struct refusals r = {0};
@@ -128,7 +138,7 @@ int refusals_read(struct refusals *out, struct view *v, uint64_t since_ns, uint6
 	}
 	r.n = used;
 	for (size_t i = 0; i < r.n; i++)
-		r.list[i].fresh = r.list[i].v.count;
+		set_fresh(&r.list[i], 0, 0);
 	*out = r;
 	return 0;
 }
@@ -143,12 +153,10 @@ void refusals_compare(struct refusals *now, const struct refusals *before)
 {
 	for (size_t i = 0; i < now->n; i++) {
 		const struct refusal *old = NULL;
-		uint64_t told;
 
 		if (before->n)
 			old = bsearch(&now->list[i], before->list, before->n, sizeof(*before->list), compare);
-		told = old ? old->v.count : 0;
-		now->list[i].fresh = now->list[i].v.count > told ? now->list[i].v.count - told : 0;
+		set_fresh(&now->list[i], old ? old->v.count : 0, old ? old->v.last_ns : 0);
 	}
 }
 

@@ -16,6 +16,7 @@ struct refusal {
 	struct verdict_rec v; /* counts and times added up */
 	char label[2][NAMING_LABEL_STRLEN]; /* what to call each end */
 	uint64_t fresh;       /* of v.count, not yet told by a follower */
+	uint64_t fresh_first_ns; /* when the first of these was, as closely as known; the last was at v.last_ns */
 	uint64_t away;        /* of v.count, found counted when weir came back; some time between these two */
 	uint64_t away_since_ns, away_until_ns;
 };

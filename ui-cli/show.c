@@ -9,16 +9,11 @@
 
 #include "ui-cli/verb.h"
 
-bool show_is_guess(unsigned confidence)
-{
-	return confidence == FLOW_CONF_PORT || confidence == FLOW_CONF_IP;
-}
-
 const char *show_app(const char *app, unsigned confidence, char *out, size_t size, bool *guess)
 {
 	bool known = *app && strcmp(app, "Unknown") != 0;
 
-	*guess = known && show_is_guess(confidence);
+	*guess = known && flow_confidence_is_guess(confidence);
 	snprintf(out, size, *guess ? "(%s?)" : "%s", known ? app : "-");
 	return out;
 }
@@ -28,12 +23,10 @@ const char *show_flow_name(const struct flow_rec *f, char *out, size_t size)
 	static const enum flow_attr order[] = {FLOW_ATTR_SNI, FLOW_ATTR_HTTP_HOST, FLOW_ATTR_DNS_QUERY,
 					       FLOW_ATTR_HOSTNAME};
 
-	struct addr a;
-
 	*out = '\0';
 	for (size_t i = 0; !*out && i < sizeof(order) / sizeof(order[0]); i++)
 		flow_attr_text(f, order[i], out, size);
-	if (addr_parse(&a, out) == 0) /* a Host header with an address tells nothing new */
+	if (addr_is_literal(out)) /* a Host header with an address tells nothing new */
 		*out = '\0';
 	return out;
 }

@@ -9,8 +9,6 @@
 #include "ui-cli/filter.h"
 #include "ui-cli/options.h"
 
-/* Was it only guessed, by port or address? */
-bool show_is_guess(unsigned confidence);
 /* "HTTP" as seen, "(HTTP?)" as guessed, "-" unknown. Returns out. */
 const char *show_app(const char *app, unsigned confidence, char *out, size_t size, bool *guess);
 /* The name a payload gave: SNI, HTTP host, DNS query or other; "". Returns out. */

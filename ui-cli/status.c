@@ -57,6 +57,23 @@ static json_t *stages(const struct generation *g)
 	return o;
 }
 
+/* The kernel counts the time to confirm by its own clock, which can be read as well while no weir runs: in the boot in
+ * which the policy was applied. */
+static void set_left(json_t *policy, struct store_txn *t, const struct generation *g)
+{
+	uint64_t now_ns = time_mono_ns();
+	char boot_id[TIME_BOOT_STRLEN];
+	struct confirm_deadline d;
+
+	if (g->state != GENERATION_ARMED || store_deadline_get(t, &d) < 0 || d.generation != g->number || !d.boot_id[0])
+		return;
+	if (strcmp(time_boot_id(boot_id), d.boot_id) != 0)
+		json_object_set_new(policy, "other_boot", json_true());
+	else
+		jsonl_set_real(policy, "confirm_left_s",
+			       d.mono_ns > now_ns ? (double)(d.mono_ns - now_ns) / (double)NS_PER_S : 0);
+}
+
 static void set_policy(json_t *o, struct store_txn *t)
 {
 	json_t *policy = json_object();
@@ -68,6 +85,7 @@ static void set_policy(json_t *o, struct store_txn *t)
 		jsonl_set_time(policy, "applied", g.applied_ns);
 		jsonl_set_text(policy, "why", g.why);
 		jsonl_set_time(policy, "confirm_by", g.confirm_by_ns);
+		set_left(policy, t, &g);
 		json_object_set_new(policy, "stages", stages(&g));
 	} else {
 		jsonl_set_number(policy, "generation", 0);

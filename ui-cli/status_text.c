@@ -52,13 +52,41 @@ static void line(FILE *out, const char *what, enum table_style style, const char
 	fputc('\n', out);
 }
 
+/* The kernel counts the time to confirm by a clock of its own, which nobody can set. What is left of it is told
+ * wherever it is known; "confirm_by" is what the clock on the wall would have said, had nobody set it since. */
+static void write_deadline(json_t *status, json_t *policy, FILE *out)
+{
+	bool running = json_is_true(json_object_get(status, "running"));
+	json_t *left = json_object_get(policy, "confirm_left_s");
+	char when[UNITS_STRLEN], span[TIME_STRLEN];
+	struct buf b = BUF_INIT;
+
+	if (json_is_true(json_object_get(policy, "other_boot")))
+		buf_adds(&b, "never confirmed, and not applied since this machine was started: "
+			     "the kernel has no rule of it");
+	else if (left && !running && json_number_value(left) <= 0)
+		buf_adds(&b, "never confirmed: the kernel has ended enforcement by itself");
+	else if (left)
+		buf_printf(&b, "enforcement ends by itself at %s (in %s)",
+			   units_moment(time_now_ns() + (uint64_t)(json_number_value(left) * 1e9), when),
+			   span_of(policy, "confirm_left_s", span));
+	else if (*moment_of(policy, "confirm_by", when))
+		buf_printf(&b, "enforcement ends by itself at %s", when);
+	if (running)
+		buf_adds(&b, " unless confirmed: weir confirm");
+	else if (json_number_value(left) > 0)
+		buf_adds(&b, "; to confirm, start weir first");
+	if (b.len)
+		line(out, "", TABLE_WARN, b.data);
+	buf_fini(&b);
+}
+
 static void write_policy(json_t *status, FILE *out)
 {
 	json_t *p = json_object_get(status, "policy"), *stages = json_object_get(p, "stages"), *v;
-	char when[UNITS_STRLEN], left[TIME_STRLEN];
+	char when[UNITS_STRLEN];
 	const char *key;
 	struct buf b = BUF_INIT;
-	bool armed = strcmp(text_of(p, "state"), "armed") == 0;
 
 	if (!p)
 		return;
@@ -80,14 +108,8 @@ static void write_policy(json_t *status, FILE *out)
 	if (strcmp(text_of(p, "state"), "expired") == 0)
 		line(out, "", TABLE_WARN, "it ran out unconfirmed: what it refused is let through and counted as "
 		     "would-block; weir apply puts it back");
-	if (armed && *moment_of(p, "confirm_by", when)) {
-		buf_clear(&b);
-		buf_printf(&b, "enforcement ends by itself at %s", when);
-		if (json_object_get(p, "confirm_left_s"))
-			buf_printf(&b, " (in %s)", span_of(p, "confirm_left_s", left));
-		buf_adds(&b, " unless confirmed: weir confirm");
-		line(out, "", TABLE_WARN, b.data);
-	}
+	if (strcmp(text_of(p, "state"), "armed") == 0)
+		write_deadline(status, p, out);
 	if (json_object_get(p, "kernel_generation") &&
 	    number_of(p, "kernel_generation") != number_of(p, "generation")) {
 		buf_clear(&b);
@@ -126,6 +148,8 @@ static void write_store(json_t *status, FILE *out)
 static void write_coverage(json_t *status, FILE *out)
 {
 	json_t *c = json_object_get(status, "coverage");
+	uint64_t lost = number_of(c, "lost"), gaps = number_of(c, "gaps");
+	char text[UNITS_STRLEN];
 	struct buf b = BUF_INIT;
 
 	if (!c)
@@ -134,9 +158,13 @@ static void write_coverage(json_t *status, FILE *out)
 		line(out, "coverage", TABLE_GOOD, "complete: nothing is known to have been missed");
 		return;
 	}
-	buf_printf(&b, "incomplete: %" PRIu64 " packets or records lost", number_of(c, "lost"));
-	if (number_of(c, "gaps"))
-		buf_printf(&b, ", %" PRIu64 " gaps", number_of(c, "gaps"));
+	buf_adds(&b, "incomplete: ");
+	if (lost)
+		buf_adds(&b, units_plural(lost, "packet or record lost", "packets or records lost", text));
+	if (gaps)
+		buf_printf(&b, "%s%s", lost ? ", " : "", units_plural(gaps, "gap", "gaps", text));
+	if (!lost && !gaps) /* the store does not count those */
+		buf_adds(&b, "not watched for a time");
 	line(out, "coverage", TABLE_WARN, b.data);
 	buf_fini(&b);
 }

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/proto.h"
 #include "common/timefmt.h"
 #include "store/flows.h"
 #include "ui-cli/graph.h"
@@ -78,6 +79,9 @@ static int on_flow(void *arg, const struct flow_rec *f)
 	}
 	/* One that was idle for longer than a look reaches back: how much of it is new nobody knows. */
 	if (t->last_ns == 0 || (fresh && f->start_ns + TOP_LOOKBACK_NS < t->last_ns))
+		return 0;
+	/* As the map has it: nobody's conversations, unless a filter asks for them. */
+	if (!t->filter && (graph_is_housekeeping(f) || proto_is_icmp_error(f->proto, f->port[1])))
 		return 0;
 	naming_flow(t->view.naming, t->view.txn, f, end);
 	if (!filter_match(t->filter, f, end))
@@ -239,7 +243,7 @@ int verb_top(int argc, char **argv)
 	const char *dir = STATE_DIR_DEFAULT;
 	const struct option_spec options[] = {
 		OPTION_STATE(&dir),
-		{OPTION_KIND_CHOICE, 0, "by", "WHAT", "what stands at the ends", &t.by, by},
+		{OPTION_KIND_CHOICE, 0, "by", "WHAT", "the ends", &t.by, by},
 		{OPTION_KIND_SPAN, 0, "every", "SPAN", "how often to look [5s]", &t.every_ns, NULL},
 		{OPTION_KIND_FLAG, 0, "once", NULL, "one look, then end", &t.once, NULL}, OPTION_END};
 	const struct command c = {

@@ -19,6 +19,7 @@
 #include "common/timefmt.h"
 #include "store/flows.h"
 #include "store/identity.h"
+#include "ui-cli/graph.h"
 #include "ui-cli/jsonl.h"
 #include "ui-cli/options.h"
 #include "ui-cli/show.h"
@@ -121,6 +122,8 @@ static int on_flow(void *arg, const struct flow_rec *f)
 	struct node n = {.from = t->at, .depth = here->depth + 1}, *known;
 	uint64_t id[2];
 
+	if (graph_is_housekeeping(f)) /* whoever finds out a neighbour's address has not reached it yet */
+		return 0;
 	naming_flow(t->view.naming, t->view.txn, f, end);
 	for (unsigned i = 0; i < 2; i++)
 		id[i] = end[i].workload && end[i].workload->kind != WORKLOAD_HOST ? end[i].workload->id : 0;
@@ -330,7 +333,7 @@ int verb_trace(int argc, char **argv)
 	int format = 0, status;
 	const struct option_spec options[] = {
 		OPTION_STATE(&dir),
-		{OPTION_KIND_TIME, 0, "at", "T", "the moment to begin with [forward: its start; back: its end]", &at_ns,
+		{OPTION_KIND_TIME, 0, "at", "T", "the moment to begin with [its start; --back: end]", &at_ns,
 		 NULL},
 		{OPTION_KIND_FLAG, 0, "forward", NULL, "what it could have set off (this is the default)", &forward,
 		 NULL},

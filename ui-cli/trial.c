@@ -144,10 +144,10 @@ static void print_sum(const struct replay_sum *s)
 
 	units_plural(s->flows, "conversation", "conversations", flows);
 	if (s->missed_answered)
-		printf("%s judged: %" PRIu64 " that worked would be refused, and %" PRIu64 " that nobody answered\n",
+		printf("%s judged: %" PRIu64 " that worked would be refused, and %" PRIu64 " that did not\n",
 		       flows, s->missed_answered, s->missed - s->missed_answered);
 	else if (s->missed)
-		printf("%s judged: nothing that worked would be refused; %" PRIu64 " that nobody answered would be\n",
+		printf("%s judged: nothing that worked would be refused; %" PRIu64 " that did not would be\n",
 		       flows, s->missed);
 	else
 		printf("%s judged: none would be refused\n", flows);

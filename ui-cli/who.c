@@ -294,6 +294,25 @@ static int answer_addr(struct question *q)
 	return status;
 }
 
+static int is_member(void *arg, const struct workload *w)
+{
+	const struct question *q = arg;
+
+	return strcmp(w->group, q->subject) == 0;
+}
+
+static void tell_unknown(struct question *q)
+{
+	if (store_workload_walk(q->view.txn, 0, 0, is_member, q) > 0)
+		command_failed(q->command, "\"%s\" is a group: weir map --by workload 'group == %s' shows its members",
+			       q->subject, q->subject);
+	else
+		command_failed(q->command,
+			       "\"%s\" is no address, and no workload of that name or id is in the store%s. "
+			       "`weir map --by workload` lists names",
+			       q->subject, q->at_ns ? " at that time" : "");
+}
+
 /* The subject is a workload: what it was, and the addresses it has or had last. */
 static int answer_workload(struct question *q)
 {
@@ -302,10 +321,7 @@ static int answer_workload(struct question *q)
 	int rc = w ? store_workload_find(q->view.txn, q->subject, q->at_ns ? q->at_ns : q->now_ns, w) : -ENOMEM;
 
 	if (rc == -ENOENT)
-		command_failed(q->command,
-			       "\"%s\" is no address, and no workload of that name or id is in the store%s. "
-			       "`weir map --by workload` lists names",
-			       q->subject, q->at_ns ? " at that time" : "");
+		tell_unknown(q);
 	else if (rc == -EEXIST)
 		command_failed(q->command, "several workloads have an id that begins with \"%s\": write more of it",
 			       q->subject);
@@ -340,7 +356,7 @@ int verb_who(int argc, char **argv)
 	int format = 0, status;
 	const struct option_spec options[] = {OPTION_STATE(&dir),
 					      {OPTION_KIND_TIME, 0, "at", "T",
-					       "who had it then: RFC 3339, \"YYYY-MM-DD HH:MM\", or -90m", &q.at_ns,
+					       "who had it then: \"YYYY-MM-DD HH:MM\", now, or -90m", &q.at_ns,
 					       NULL},
 					      OPTION_OUTPUT(&format, formats),
 					      OPTION_END};

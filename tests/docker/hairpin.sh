@@ -5,13 +5,8 @@
 # IPv6: one record each, with the right client, the server's own address, and the address that was asked for.
 top_srcdir=${top_srcdir:-$(dirname "$0")/../..}
 . "$top_srcdir/tests/docker/lib.sh"
-command -v jq >/dev/null || lab_skip "needs jq: apt-get install jq"
-W=${WEIR:-./weir}
-[ -x "$W" ] || lab_skip "no weir at $W"
 
-lab_begin hairpin
-S=$LAB_DIR/state
-chmod 755 "$LAB_DIR" # weir's own user looks in
+lab_begin_weir hairpin
 # The outside, on a link of its own, before the engine comes: it looks for the host's addresses when it publishes.
 lab_netns "$LAB_NS-o"
 lab_in ip link add vo type veth peer name eth0 netns "$LAB_NS-o"
@@ -28,38 +23,28 @@ lab_docker network create --subnet 10.78.0.0/24 --ipv6 --subnet fd00:78::/64 -o 
 lab_docker run -d --name web --network pub --ip 10.78.0.5 --ip6 fd00:78::5 -p 8080:80 box \
 	sh -c 'mkdir -p /w; echo hello >/w/index.html; exec httpd -f -h /w' >/dev/null
 lab_docker run -d --name sib --network pub --ip 10.78.0.6 --ip6 fd00:78::6 box sleep 600 >/dev/null
-inside() { # container command...
-	pid=$(lab_docker inspect -f '{{.State.Pid}}' "$1")
-	shift
-	nsenter --net="/proc/$pid/ns/net" "$@"
-}
-serves() { inside web busybox netstat -ltn | grep -q ':80 '; }
+serves() { lab_container web busybox netstat -ltn | grep -q ':80 '; }
 lab_check "the server listens" lab_poll 20 serves
 # A duplicate address is looked for before an IPv6 address may be used.
-usable() { ! inside "$1" ip -6 addr show tentative | grep -q inet6; }
+usable() { ! lab_container "$1" ip -6 addr show tentative | grep -q inet6; }
 lab_poll 10 usable web
 lab_poll 10 usable sib
 
-printf 'write_through: 1s\nruntime_sockets: [%s]\n' "$LAB_SOCKET" >"$LAB_DIR/weir.yaml"
-lab_spawn "$LAB_DIR/weir.log" "$W" run -c "$LAB_DIR/weir.yaml" --state "$S"
-local_addr() { inside "$1" ip -6 -o addr show scope link | sed -n 's/.*inet6 \(fe80[^/]*\).*/\1/p'; }
-settled() {
-	"$W" status --state "$S" -o json 2>/dev/null |
-		jq -es '.[0] | .inventory.settled and ([.interfaces[] | select(.attached)] | length >= 2)' >/dev/null
-}
-lab_check "weir starts" lab_poll 20 settled
+weir_start
+lab_check "weir starts" lab_poll 20 status_is '.inventory.settled and ([.interfaces[] | select(.attached)] | length >= 2)'
+local_addr() { lab_container "$1" ip -6 -o addr show scope link | sed -n 's/.*inet6 \(fe80[^/]*\).*/\1/p'; }
 
 local=$(local_addr web)
-known() { "$W" who --state "$S" "$local" | grep -q ' web '; }
+known() { w who "$local" | grep -q ' web '; }
 [ -z "$local" ] || lab_check "its link-local address is known" lab_poll 10 known
 
 get() { "$@" 2>>"$LAB_DIR/errors" | grep -q hello; }
 asked() { what=$1; shift; lab_check "speaks: $what" lab_poll 5 get "$@"; }
 fetch() { # container address
-	inside "$1" timeout 3 busybox wget -q -O - "http://$2:8080/"
+	lab_container "$1" timeout 3 busybox wget -q -O - "http://$2:8080/"
 }
 outside() { nsenter --net="/run/netns/$LAB_NS-o" timeout 3 busybox wget -q -O - "http://$1:8080/"; }
-flows() { "$W" flows --state "$S" -o json 2>/dev/null | jq -c 'select(.proto == "TCP")'; }
+flows() { w flows -o json 2>/dev/null | jq -c 'select(.proto == "TCP")'; }
 # exactly one, answered: client, its address, the server's, the address asked for. The request has some 80 bytes: it is counted
 # once, although the bridge shows it as it comes in and as it is sent back.
 one() {
@@ -93,6 +78,6 @@ lab_check "and no record beside those $n" total
 [ "$LAB_FAILED" = 0 ] || {
 	flows | jq -c '[.src_ip, .src_port, .dest_ip, .dest_port, .src.workload // .src.group, .dest.workload, .nat, .direction,
 		.flow.state, .flow.pkts_toserver, .flow.pkts_toclient]'
-	cat "$LAB_DIR/errors" "$LAB_DIR/weir.log"
+	cat "$LAB_DIR/errors" "$log"
 } | sed 's/^/# /'
 lab_end

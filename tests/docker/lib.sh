@@ -12,6 +12,18 @@
 #	lab_check "what" CMD...   one test: tells ok / not ok, counts
 #	lab_end                   exit status for automake: 0 all passed, 1 something failed
 #
+# and, for a test of weir itself:
+#
+#	lab_begin_weir name TOOL...   lab_begin, and a weir that will ask this engine: $state, $log, $LAB_DIR/weir.yaml
+#	lab_container NAME CMD...     a command of the host's in that container's network: `docker exec` takes as long as it takes
+#	weir_start [CONFIG]           weir, its pid in $weir; waits until it answers
+#	weir_stop                     ends it as systemd does; its exit status
+#	w VERB ARGS...                weir's command line with this state directory
+#	status_is JQ, status_of JQ    asks `weir status`; no answer is no
+#	weir_settled, weir_watches N  for lab_poll: the inventory is complete; N interfaces are captured
+#	weir_pid ROLE                 the process of a role; empty while it is between two lives
+#	not CMD...                    succeeds where CMD fails
+#
 # Variables: LAB_NS the namespace, LAB_DIR a temporary folder, LAB_SOCKET the engine's socket, LAB_PIDS processes to end.
 #
 # Deadlines are what an idle machine needs at most; a loaded one gets LAB_PATIENCE (4) times as long, which costs nothing where all is
@@ -62,7 +74,7 @@ lab_begin_netns() {
 	trap 'exit 143' TERM
 	# Short: a Unix socket's path has room for 107 bytes.
 	LAB_DIR=$(mktemp -d /tmp/weir-lab.XXXXXX) || exit 1
-	LAB_SOCKET=$LAB_DIR/docker.sock
+	LAB_SOCKET=$LAB_DIR/docker.sock LAB_RUNTIME=''
 	ip netns add "$LAB_NS" || lab_skip "no network namespaces here"
 	lab_in ip link set lo up
 }
@@ -70,6 +82,24 @@ lab_begin_netns() {
 lab_begin() {
 	lab_needs dockerd docker busybox
 	lab_begin_netns "$1"
+	LAB_RUNTIME=$LAB_SOCKET
+}
+
+lab_begin_weir() {
+	lab_begin "$1"
+	shift
+	lab_weir "$@"
+}
+
+# lab_weir TOOL...: the second half of lab_begin_weir.
+lab_weir() {
+	lab_needs jq "$@"
+	[ -x "${WEIR:=./weir}" ] || lab_skip "no weir at $WEIR"
+	state=$LAB_DIR/state log=$LAB_DIR/log weir=''
+	mkdir "$state"
+	chmod 755 "$LAB_DIR" # weir's own user looks in
+	: >"$log"
+	printf 'write_through: 1s\nruntime_sockets: [%s]\n' "$LAB_RUNTIME" >"$LAB_DIR/weir.yaml"
 }
 
 # lab_needs COMMAND...: or the test is skipped, with the package to install.
@@ -81,6 +111,7 @@ lab_needs() {
 		busybox) lab_package=busybox-static ;;
 		nft) lab_package=nftables ;;
 		ip) lab_package=iproute2 ;;
+		pgrep) lab_package=procps ;;
 		*) lab_package=$lab_tool ;;
 		esac
 		lab_skip "needs $lab_tool: apt-get install $lab_package"
@@ -178,6 +209,46 @@ lab_poll() {
 # lab_netns NAME: one more named namespace, removed at the end.
 lab_netns() {
 	ip netns add "$1" && LAB_EXTRA_NS="$LAB_EXTRA_NS $1"
+}
+
+lab_container() {
+	# shellcheck disable=SC3043
+	local lab_process
+	lab_process=$(lab_docker inspect -f '{{.State.Pid}}' "$1")
+	shift
+	nsenter -t "$lab_process" -n "$@"
+}
+
+w() {
+	"$WEIR" "$@" --state "$state"
+}
+
+weir_start() {
+	lab_spawn "$log" "$WEIR" run -c "$LAB_DIR/${1:-weir}.yaml" --state "$state"
+	weir=$LAB_PID
+	lab_poll 20 weir_answers
+}
+weir_answers() { w status >/dev/null 2>&1; }
+weir_stop() {
+	kill -TERM "$weir"
+	lab_poll 20 lab_gone "$weir" && wait "$weir"
+}
+
+# Slurped: of no input at all, jq -e says yes.
+status_is() { w status -o json 2>/dev/null | jq -es "length == 1 and (.[0] | $1)" >/dev/null; }
+status_of() { w status -o json 2>/dev/null | jq -r "$1" 2>/dev/null; }
+weir_settled() { status_is .inventory.settled; }
+weir_watches() { status_is "[.interfaces[] | select(.attached)] | length == $1"; }
+weir_pid() { status_of ".roles[] | select(.role == \"$1\" and .pid > 0) | .pid"; }
+
+lab_explain() {
+	[ -n "${weir-}" ] || return 0
+	status_of "[.interfaces, .engine, .coverage, .capture] | tojson"
+	tail -n 8 "$log"
+}
+
+not() {
+	! "$@"
 }
 
 lab_check() {

@@ -5,13 +5,8 @@
 # enforced, refuses exactly that, at once, while a connection that was open goes on; rollback lets everything through.
 top_srcdir=${top_srcdir:-$(dirname "$0")/../..}
 . "$top_srcdir/tests/docker/lib.sh"
-lab_needs jq nft python3
-W=${WEIR:-./weir}
-[ -x "$W" ] || lab_skip "no weir at $W"
 
-lab_begin life
-S=$LAB_DIR/state
-chmod 755 "$LAB_DIR" # weir's own user looks in
+lab_begin_weir life nft python3
 lab_engine_start
 lab_image box
 lab_docker network create --subnet 10.77.0.0/24 --ipv6 --subnet fd00:77::/64 -o com.docker.network.bridge.name=br-life life >/dev/null
@@ -27,27 +22,16 @@ once() { # name service command...: a container that does one thing and is remov
 	lab_docker run --rm --name "$name" --network life -l com.docker.compose.project=life \
 		-l com.docker.compose.service="$service" box "$@"
 }
-not() { ! "$@"; }
 listens() { lab_docker exec "$1" netstat -ltn 2>/dev/null | grep -q ":$2 "; } # container port
-# In a container's network, with the host's own programs: `docker exec` takes as long as it takes.
-inside() {
-	who=$1
-	shift
-	nsenter -t "$(lab_docker inspect -f '{{.State.Pid}}' "$who")" -n "$@"
-}
-flows() { "$W" flows --state "$S" -o json "$@" 2>/dev/null; }
-has_flow() { flows | jq -es "any(.[]; $1)" >/dev/null; }
+has_flow() { w flows -o json 2>/dev/null | jq -es "any(.[]; $1)" >/dev/null; }
 
-printf 'write_through: 1s\nruntime_sockets: [%s]\n' "$LAB_SOCKET" >"$LAB_DIR/weir.yaml"
-weir() { lab_spawn "$LAB_DIR/weir.log" "$W" run -c "$LAB_DIR/weir.yaml" --state "$S" && weir_pid=$LAB_PID; }
-status_is() { "$W" status --state "$S" -o json 2>/dev/null | jq -es "length == 1 and (.[0] | $1)" >/dev/null; }
 lab_explain() {
-	"$W" status --state "$S" -o json 2>/dev/null | jq -c '[.interfaces, .engine, .coverage]'
-	"$W" blocks --state "$S" -o json 2>/dev/null | jq -c '[.src.workload, .dest.workload, .dest_port, .verdict, .count]' | tail -n 6
-	tail -n 4 "$LAB_DIR/weir.log"
+	status_of '[.interfaces, .engine, .coverage] | tojson'
+	w blocks -o json 2>/dev/null | jq -c '[.src.workload, .dest.workload, .dest_port, .verdict, .count]' | tail -n 6
+	tail -n 4 "$log"
 }
-weir
-lab_check "weir starts and knows the engine" lab_poll 15 status_is .inventory.settled
+weir_start
+lab_check "weir starts and knows the engine" lab_poll 15 weir_settled
 
 # ---- names -----------------------------------------------------------------------------------------------------------
 run api api 5 sh -c 'mkdir -p /w; echo hello >/w/index.html; exec httpd -f -p 8181 -h /w'
@@ -72,7 +56,7 @@ sleep 1 # so that the two lives are told apart by a time written in seconds
 lab_docker rm -f db >/dev/null
 run other other 6 sleep 600
 run db db 9 sh -c "$serve_rows"
-who_is() { "$W" who "$1" --state "$S" $3 ${3:+"$4"} 2>/dev/null | grep -q "$2"; }
+who_is() { w who "$1" $3 ${3:+"$4"} 2>/dev/null | grep -q "$2"; }
 lab_check "the address belongs to its new owner now" lab_poll 10 who_is 10.77.0.6 other --at now
 lab_check "and to the removed container then" who_is 10.77.0.6 'db' --at "$before"
 lab_docker stop -t 0 other >/dev/null
@@ -82,9 +66,9 @@ lab_poll 10 listens db 5433
 lab_docker exec api sh -c 'nc 10.77.0.9 5433 </dev/null' >/dev/null
 
 # ---- learn, dry run ----------------------------------------------------------------------------------------------------
-learned() { "$W" policy generate --state "$S" 2>/dev/null >"$LAB_DIR/policy.yaml" && grep -q 8181/tcp "$LAB_DIR/policy.yaml" && grep -q 5433/tcp "$LAB_DIR/policy.yaml"; }
+learned() { w policy generate 2>/dev/null >"$LAB_DIR/policy.yaml" && grep -q 8181/tcp "$LAB_DIR/policy.yaml" && grep -q 5433/tcp "$LAB_DIR/policy.yaml"; }
 lab_check "what was answered is learned" lab_poll 15 learned
-lab_check "the generated policy passes its own check" "$W" policy check "$LAB_DIR/policy.yaml"
+lab_check "the generated policy passes its own check" w policy check "$LAB_DIR/policy.yaml"
 sed 's/stage: observe/stage: dry-run/' "$LAB_DIR/policy.yaml" >"$LAB_DIR/dry.yaml"
 sed 's/stage: observe/stage: enforce/' "$LAB_DIR/policy.yaml" >"$LAB_DIR/enforce.yaml"
 # A connection that stays open through every change of stage: a line each 0.2 s.
@@ -92,34 +76,33 @@ lab_docker exec -d api sh -c 'while :; do echo line; sleep 0.2; done | nc -l -p 
 lab_poll 10 listens api 8182
 run feed job 30 sh -c 'tail -f /dev/null | nc 10.77.0.5 8182 >/tmp/lines'
 lab_check "a long connection is open" lab_poll 10 lab_docker exec feed sh -c '[ -s /tmp/lines ]'
-lab_check "dry run is applied" "$W" apply "$LAB_DIR/dry.yaml" --confirm-within 0 --state "$S"
+lab_check "dry run is applied" w apply "$LAB_DIR/dry.yaml" --confirm-within 0
 # Chains that a group's lists can reach in a dry run: neither drop nor reject, nor a way to them.
 drops() { lab_in nft list table inet weir 2>/dev/null | awk '/chain (in|out)_|chain would_block/ {on = 1} /^\t}/ {on = 0} on' | grep -Eq 'drop|reject|goto (block|refuse)'; }
 table_there() { lab_in nft list table inet weir 2>/dev/null | grep -q 'chain '; }
 lab_check "the table is there" table_there
 lab_check "no list of a dry run leads to drop or reject" not drops
 run intruder intruder 66 sleep 600
-reads_db() { inside intruder timeout 20 busybox nc 10.77.0.9 5433 </dev/null 2>&1 | grep -q row; }
-refused_db() { inside intruder timeout 20 busybox nc 10.77.0.9 5433 </dev/null 2>&1 | grep -q 'Connection refused'; }
-reads_api() { inside intruder timeout 20 busybox wget -q -O /dev/null http://10.77.0.5:8181/ 2>/dev/null; }
+reads_db() { lab_container intruder timeout 20 busybox nc 10.77.0.9 5433 </dev/null 2>&1 | grep -q row; }
+refused_db() { lab_container intruder timeout 20 busybox nc 10.77.0.9 5433 </dev/null 2>&1 | grep -q 'Connection refused'; }
+reads_api() { lab_container intruder timeout 20 busybox wget -q -O /dev/null http://10.77.0.5:8181/ 2>/dev/null; }
 # Each is tried once: what is counted below is what was done here.
 three_times() { "$@" && "$@" && "$@"; }
 lab_check "a dry run lets the intruder through to the database" three_times reads_db
 lab_check "and to the api" reads_api
-blocks() { "$W" blocks --state "$S" -o json 2>/dev/null; }
 count() { # server port verdict: packets counted
-	blocks | jq -s "[.[] | select(.src.workload == \"intruder\" and .dest.workload == \"$1\" and .dest_port == $2 and .verdict == \"$3\") | .count] | add // 0"
+	w blocks -o json 2>/dev/null | jq -s "[.[] | select(.src.workload == \"intruder\" and .dest.workload == \"$1\" and .dest_port == $2 and .verdict == \"$3\") | .count] | add // 0"
 }
 counted() { [ "$(count "$1" "$2" "$3")" = "$4" ]; }
 lab_check "three connections to the database were counted, no more and no fewer" lab_poll 15 counted db 5433 would-block 3
 lab_check "and one to the api" lab_poll 15 counted api 8181 would-block 1
-lab_check "nothing that was learned counts as a would-be block" sh -c "'$W' blocks --state '$S' -o json | jq -es 'all(.[]; .src.workload == \"intruder\")' >/dev/null"
+lab_check "nothing that was learned counts as a would-be block" sh -c "'$WEIR' blocks --state '$state' -o json | jq -es 'all(.[]; .src.workload == \"intruder\")' >/dev/null"
 
 # ---- enforce -----------------------------------------------------------------------------------------------------------
-lab_check "enforcement is applied" "$W" apply "$LAB_DIR/enforce.yaml" --confirm-within 30m --state "$S"
+lab_check "enforcement is applied" w apply "$LAB_DIR/enforce.yaml" --confirm-within 30m
 lab_check "the intruder is refused" refused_db
 burst() { # twelve in a row, in one process; an answer that is lost costs a second, when the kernel asks again
-	inside intruder timeout 60 python3 -c '
+	lab_container intruder timeout 60 python3 -c '
 import socket, time
 began = time.monotonic()
 for i in range(12):
@@ -136,7 +119,7 @@ print("# 12 refused in %d ms" % ((time.monotonic() - began) * 1000))'
 lab_check "in a burst, too" burst
 lab_check "each at once: not one of them had to ask twice" lab_poll 15 counted db 5433 block 13
 udp_burst() { # 30 datagrams to a port that nobody allows: each has its error before the next
-	inside intruder timeout 300 python3 -c '
+	lab_container intruder timeout 300 python3 -c '
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.settimeout(10)
@@ -167,19 +150,18 @@ more() { [ "$(lines)" -gt "$at" ]; }
 lab_check "the connection that was open still flows" lab_poll 5 more
 
 # ---- weir dies; rollback ------------------------------------------------------------------------------------------------
-lab_check "confirm" "$W" confirm --state "$S"
-kill -9 "$weir_pid"
-lab_poll 5 lab_gone "$weir_pid"
+lab_check "confirm" w confirm
+kill -9 "$weir"
+lab_poll 5 lab_gone "$weir"
 lab_check "with weir killed the table is still there and still refuses" refused_db
-weir
-rolled_back() { "$W" rollback 0 --state "$S" 2>/dev/null; }
+weir_start
+rolled_back() { w rollback 0 2>/dev/null; }
 lab_check "weir starts again" lab_poll 15 rolled_back
 lab_check "rollback lets the intruder through" reads_api
 lab_check "and leaves no table" sh -c "! nsenter --net=/run/netns/$LAB_NS nft list table inet weir >/dev/null 2>&1"
 at=$(lines)
 lab_check "the connection that was open still flows" lab_poll 5 more
 lab_check "history outlives all of them" who_is 10.77.0.6 db --at "$before"
-kill -TERM "$weir_pid"
-lab_check "weir ends when told to" lab_poll 10 lab_gone "$weir_pid"
-[ "$LAB_FAILED" -eq 0 ] || tail -n 40 "$LAB_DIR/weir.log" | sed 's/^/# weir: /'
+lab_check "weir ends when told to" weir_stop
+[ "$LAB_FAILED" -eq 0 ] || tail -n 40 "$log" | sed 's/^/# weir: /'
 lab_end

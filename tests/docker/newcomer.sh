@@ -5,13 +5,9 @@
 # first packets are lost instead of refused, for three seconds, and no longer.
 top_srcdir=${top_srcdir:-$(dirname "$0")/../..}
 . "$top_srcdir/tests/docker/lib.sh"
-W=${WEIR:-./weir}
-[ -x "$W" ] || lab_skip "no weir at $W"
 N=${NEWCOMERS:-20}
 
-lab_begin new
-S=$LAB_DIR/state
-chmod 755 "$LAB_DIR" # weir's own user looks in
+lab_begin_weir new nft
 lab_engine_start
 lab_image box
 lab_docker network create --subnet 10.78.0.0/24 --ipv6 --subnet fd00:78::/64 -o com.docker.network.bridge.name=br-new new >/dev/null
@@ -28,7 +24,6 @@ counted() { # packets in the rules of a chain
 }
 refused() { listed set inet weir block_4 | grep -c 8181; }
 
-printf 'runtime_sockets: [%s]\n' "$LAB_SOCKET" >"$LAB_DIR/weir.yaml"
 cat >"$LAB_DIR/policy.yaml" <<'POLICY'
 weir: 1
 policy:
@@ -37,13 +32,10 @@ policy:
     inbound:
       - {from: shop/job, ports: [8181/tcp]}
 POLICY
-lab_spawn "$LAB_DIR/weir.log" "$W" run -c "$LAB_DIR/weir.yaml" --state "$S"
-weir_pid=$LAB_PID
-answers() { "$W" status --state "$S" -o json >/dev/null 2>&1; }
-lab_check "weir starts and answers" lab_poll 15 answers
+lab_check "weir starts and answers" weir_start
 lab_docker run -d --name api --network new --ip 10.78.0.5 --ip6 fd00:78::5 -l com.docker.compose.project=shop \
 	-l com.docker.compose.service=api box sh -c 'mkdir -p /w; echo hello >/w/index.html; exec httpd -f -p 8181 -h /w' >/dev/null
-lab_check "the policy is applied" "$W" apply "$LAB_DIR/policy.yaml" --confirm-within 0 --state "$S"
+lab_check "the policy is applied" w apply "$LAB_DIR/policy.yaml" --confirm-within 0
 guarded() { listed map inet weir inbound_4 | grep -q 10.78.0.5; }
 lab_check "the server has its list" lab_poll 5 guarded
 
@@ -90,12 +82,12 @@ lost() { [ "$(counted newcomer)" -gt "$before" ]; }
 slow=0
 while :; do
 	before=$(counted newcomer)
-	kill -STOP "$weir_pid"
+	kill -STOP "$weir"
 	began=$(date +%s)
 	connect late &
 	late_pid=$!
 	lab_check "while weir sleeps, a newcomer's packet is lost, not refused" lab_poll 20 lost
-	kill -CONT "$weir_pid"
+	kill -CONT "$weir"
 	took=$(($(date +%s) - began))
 	through=0
 	wait "$late_pid" || through=$?
@@ -106,7 +98,7 @@ done
 lab_check "and once weir has told its name, it gets through" [ $through = 0 ]
 [ $slow -gt 0 ] || lab_check "and is no refusal" [ "$(refused)" = 0 ]
 
-kill -STOP "$weir_pid"
+kill -STOP "$weir"
 before=$(refusals) # nobody reads and clears them now
 lab_check "whoever gets no name is refused in the end" sh -c "! docker -H unix://$LAB_SOCKET run --rm --network new box \
 	sh -c 'time wget -q -O /dev/null http://10.78.0.5:8181/' 2>$LAB_DIR/out"
@@ -116,9 +108,8 @@ lab_say "refused after $seconds s"
 # By the kernel's clock: a connection is asked for again after 1, 3 and 7 s.
 lab_check "after its three seconds" awk "BEGIN { exit !($seconds >= 2.9 && $seconds < 14) }"
 lab_check "which is one refusal" [ "$(refusals)" = $((before + 1)) ]
-kill -CONT "$weir_pid"
+kill -CONT "$weir"
 lab_check "the next one with that address gets through" connect after
-kill -TERM "$weir_pid"
-lab_check "weir ends when told to" lab_poll 10 lab_gone "$weir_pid"
-[ "$LAB_FAILED" -eq 0 ] || { tail -n 40 "$LAB_DIR/weir.log"; cat "$LAB_DIR/out"; listed chain inet weir newcomer; listed set inet weir block_4; } | sed 's/^/# /'
+lab_check "weir ends when told to" weir_stop
+[ "$LAB_FAILED" -eq 0 ] || { tail -n 40 "$log"; cat "$LAB_DIR/out"; listed chain inet weir newcomer; listed set inet weir block_4; } | sed 's/^/# /'
 lab_end

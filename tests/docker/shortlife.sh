@@ -1,33 +1,28 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Short lives on a real engine: a hundred `docker run --rm`, five at a time, whose process sends ten datagrams in some 20 ms and
-# ends. Each has its flow stored under the name of the container, with its image and group.
+# ends. Each has its flow stored under the name of the container, with its image and group, and as many packets as the kernel
+# saw of it: on a busy machine, a container may be gone before anybody has answered its ARP request.
 top_srcdir=${top_srcdir:-$(dirname "$0")/../..}
 . "$top_srcdir/tests/docker/lib.sh"
-command -v jq >/dev/null || lab_skip "needs jq: apt-get install jq"
-W=${WEIR:-./weir}
-[ -x "$W" ] || lab_skip "no weir at $W"
 load=$PWD/tests/bench/load
 [ -x "$load" ] || load=${top_builddir:-.}/tests/bench/load
 [ -x "$load" ] || lab_skip "needs $load: make check TESTS="
 LIVES=${WEIR_LIVES:-100} AT_ONCE=${WEIR_AT_ONCE:-5}
 
-lab_begin brief
-S=$LAB_DIR/state
-chmod 755 "$LAB_DIR" # weir's own user looks in
+lab_begin_weir brief nft
 lab_engine_start
 lab_image brief/job
 cp "$load" "$LAB_DIR/load"
 lab_docker network create --subnet 10.79.0.0/16 -o com.docker.network.bridge.name=br-brief brief >/dev/null
-printf 'write_through: 1s\nruntime_sockets: [%s]\n' "$LAB_SOCKET" >"$LAB_DIR/weir.yaml"
-lab_spawn "$LAB_DIR/weir.log" "$W" run -c "$LAB_DIR/weir.yaml" --state "$S"
-settled() { "$W" status --state "$S" -o json 2>/dev/null | jq -es '.[0].inventory.settled' >/dev/null; }
-lab_check "weir starts" lab_poll 20 settled
+weir_start
+lab_check "weir starts" lab_poll 20 weir_settled
 # One that stays: a bridge without ports is not captured, and the first on it may be over before it is.
 lab_docker run -d --name stays --network brief -v /usr:/usr:ro brief/job sleep 3600 >/dev/null
-watched() { "$W" status --state "$S" -o json 2>/dev/null | jq -es '.[0].interfaces | any(.name == "br-brief" and .attached)' >/dev/null; }
-lab_check "the bridge is captured" lab_poll 10 watched
+lab_check "the bridge is captured" lab_poll 10 status_is '.interfaces | any(.name == "br-brief" and .attached)'
 
+lab_in nft 'add table ip heard; add chain ip heard input { type filter hook input priority raw; }
+	add rule ip heard input udp dport 9 counter'
 job() { # name
 	lab_docker run --rm --name "$1" --network brief -v /usr:/usr:ro -v /lib:/lib:ro -v /lib64:/lib64:ro \
 		-v "$LAB_DIR/load:/load:ro" -l com.docker.compose.project=brief -l com.docker.compose.service=job \
@@ -45,24 +40,29 @@ while [ $i -lt "$LIVES" ]; do
 done
 lab_check "all of them spoke" test "$(wc -l <"$LAB_DIR/sent")" = "$LIVES" -a ! -s "$LAB_DIR/mute"
 lab_say "$(awk '{ t += $2 } END { printf "%d lives, from first packet to last %.0f ms", NR, t / NR }' "$LAB_DIR/sent")"
+heard=$(lab_in nft -j list chain ip heard input | jq '[.nftables[].rule.expr[]?.counter?.packets // empty] | add')
+lab_check "and the kernel heard most of it" [ "$heard" -ge $((LIVES * 10 * 3 / 4)) ]
+# Engines give an address away again at once, so that lives are told apart by name.
 named() {
-	"$W" flows --state "$S" -o json 2>/dev/null | jq -r 'select(.dest_port == 9 and .proto == "UDP") | [.src_ip,
-		.src.workload // "-", .src.image // "-", .src.group // "-", .flow.pkts_toserver, .src.unnamed // "-"] | @tsv' |
-		sort -u >"$LAB_DIR/flows"
-	awk '$2 ~ /^job-[0-9]+$/ && $3 ~ /^brief\/job/ && $4 == "brief/job" && $5 == 10 { print $2 }' "$LAB_DIR/flows" |
-		sort -u | wc -l >"$LAB_DIR/named"
-	[ "$(cat "$LAB_DIR/named")" = "$LIVES" ]
+	w flows -o json 2>/dev/null | jq -r 'select(.dest_port == 9 and .proto == "UDP") | [.flow.pkts_toserver, .src.workload // "-",
+		.src.image // "-", .src.group // "-", .src_ip, .src.unnamed // "-"] | @tsv' >"$LAB_DIR/flows"
+	awk '$2 ~ /^job-[0-9]+$/ && $3 ~ /^brief\/job/ && $4 == "brief/job" { n[$2] += $1 }
+		END { for (name in n) { lives++; sum += n[name]; bad += n[name] > 10 } print sum + 0, lives + 0, bad + 0 }' \
+		"$LAB_DIR/flows" >"$LAB_DIR/named"
+	read -r sum lives bad <"$LAB_DIR/named"
+	[ "$sum" = "$heard" ] && [ "$bad" = 0 ]
 }
-lab_check "each is stored with its ten packets, container name, image and group" lab_poll 30 named
-lab_say "$(cat "$LAB_DIR/named") of $LIVES named, $(wc -l <"$LAB_DIR/flows") flows"
-grep -v 'job-.*brief/job.*	10	' "$LAB_DIR/flows" | head -5 | sed 's/^/# not as it should be: /'
+lab_check "each is stored with its packets, container name, image and group" lab_poll 30 named
+lab_say "$heard packets heard of $((LIVES * 10)); $sum stored under $lives names"
+grep -v '^10	job-.*brief/job' "$LAB_DIR/flows" | head -5 | sed 's/^/# not as it should be: /'
 
 # Every one of them answers for its address at its time.
 knows() { # address time name
-	"$W" who "$1" --at "$2" --state "$S" 2>/dev/null | grep -q " $3\$"
+	w who "$1" --at "$2" 2>/dev/null | grep -q " $3\$"
 }
-last=$("$W" flows --state "$S" -o json 2>/dev/null | jq -r 'select(.src.workload == "job-0") | [.src_ip, .flow.start] | @tsv')
+one=$(w flows -o json 2>/dev/null | jq -r 'select(.src.workload // "" | startswith("job-")) |
+	[.src_ip, .flow.start, .src.workload] | @tsv' | head -n 1)
 # shellcheck disable=SC2086
-lab_check "the first of them is known by address and time" knows $last job-0
-[ "$LAB_FAILED" = 0 ] || sed 's/^/# /' "$LAB_DIR/weir.log" "$LAB_DIR/mute"
+lab_check "one of them is known by address and time" knows $one
+[ "$LAB_FAILED" = 0 ] || sed 's/^/# /' "$log" "$LAB_DIR/mute"
 lab_end

@@ -7,13 +7,11 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "capture/source.h"
-#include "common/hash.h"
+#include "tests/fuzz/seed_dir.h"
 #include "tests/unit/pcap_build.h"
 
 #define FILE_MAX 16384
@@ -22,20 +20,10 @@
 #define TALK_MAX 40    /* of a capture, for what its first conversation says */
 #define SAMPLE_LEN 60  /* what the kernel's log is asked for */
 
-static const char *out_dir;
-
 static void write_seed(const char *kind, const void *data, size_t len)
 {
-	char path[4096];
-	FILE *f;
-
-	/* Named by content: the same seed is written once. */
-	snprintf(path, sizeof(path), "%s/%s/%016llx", out_dir, kind, (unsigned long long)hash_fixed(data, len));
-	f = fopen(path, "wb");
-	if (!f || fwrite(data, 1, len, f) != len)
-		perror(path);
-	if (f)
-		fclose(f);
+	if (seed_dir_write(kind, data, len) < 0)
+		exit(1);
 }
 
 struct frames {
@@ -314,23 +302,16 @@ static void add_own_talk(void)
 
 int main(int argc, char **argv)
 {
-	static const char *const kinds[] = {"", "/decode", "/file", "/flow", "/dns", "/classify", "/sample"};
+	static const char *const kinds[] = {"decode", "file", "flow", "dns", "classify", "sample"};
 	struct build raw;
-	char path[4096];
 	bool good = true;
 
 	if (argc < 2) {
 		fprintf(stderr, "usage: make_seeds OUT [CAPTURE...]\n");
 		return 2;
 	}
-	out_dir = argv[1];
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		snprintf(path, sizeof(path), "%s%s", out_dir, kinds[i]);
-		if (mkdir(path, 0755) != 0 && errno != EEXIST) {
-			perror(path);
-			return 1;
-		}
-	}
+	if (seed_dir_open(argv[1], kinds, sizeof(kinds) / sizeof(kinds[0])) < 0)
+		return 1;
 	build_init(&raw, links[LINK_RAW].number);
 	build_all(&raw);
 	for (unsigned link = 0; link < LINK_MAX_; link++)

@@ -6,42 +6,31 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/coverage.h"
 #include "common/edge.h"
 #include "common/flow.h"
-#include "common/hash.h"
 #include "common/wire.h"
 #include "daemon/bodies.h"
 #include "daemon/msg.h"
 #include "daemon/settings.h"
 #include "segment/policy.h"
 #include "tests/fuzz/record_kinds.h"
+#include "tests/fuzz/seed_dir.h"
 
 #define START_NS 1767225600000000000ull
 
-static const char *out_dir;
 static const char policy_text[] =
 	"weir: 1\ngroups: {a: {image: 'nginx*'}, b: {name: db-1}}\npolicy:\n  a:\n    stage: enforce\n    inbound:\n"
 	"      - {from: [b, \"10.0.0.0/8\", world], ports: [80/tcp, 8000-8100/tcp, echo-request/icmp]}\n    outbound: []\n";
 
 static void write_seed(const char *kind, const struct buf *b)
 {
-	char path[4096];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s/%016llx", out_dir, kind, (unsigned long long)hash_fixed(b->data, b->len));
-	f = fopen(path, "wb");
-	if (!f || fwrite(b->data, 1, b->len, f) != b->len) {
-		perror(path);
+	if (seed_dir_write(kind, b->data, b->len) < 0)
 		exit(1);
-	}
-	fclose(f);
 }
 
 /* As fuzz_record takes it, as fuzz_engine does where the engine is told of such, and as the ring and the channel carry
@@ -227,22 +216,15 @@ static void add_steps(void)
 
 int main(int argc, char **argv)
 {
-	static const char *const kinds[] = {"", "/record", "/engine", "/ipc", "/store"};
+	static const char *const kinds[] = {"record", "engine", "ipc", "store"};
 	struct buf b = BUF_INIT;
-	char path[4096];
 
 	if (argc != 2) {
 		fprintf(stderr, "usage: make_values OUT\n");
 		return 2;
 	}
-	out_dir = argv[1];
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		snprintf(path, sizeof(path), "%s%s", out_dir, kinds[i]);
-		if (mkdir(path, 0755) != 0 && errno != EEXIST) {
-			perror(path);
-			return 1;
-		}
-	}
+	if (seed_dir_open(argv[1], kinds, sizeof(kinds) / sizeof(kinds[0])) < 0)
+		return 1;
 	add_told(&b);
 	add_workload(&b);
 	add_bodies(&b);

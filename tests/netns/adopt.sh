@@ -11,19 +11,9 @@ lab_workload b br0 10.79.0.3/24
 lab_serve b 8080
 printf 'runtime_sockets: []\n' >"$LAB_DIR/quick.yaml"
 printf 'runtime_sockets: [%s]\n' "$LAB_DIR/mute/control.sock" >"$LAB_DIR/slow.yaml"
-cat >"$LAB_DIR/policy.yaml" <<CONF
-weir: 1
-groups:
-  a: {name: $LAB_NS-a}
-  b: {name: $LAB_NS-b}
-policy:
-  b:
-    stage: enforce
-    inbound: []
-CONF
+lab_policy '' a b
 reach() { lab_echo a 10.79.0.3 8080; }
 refused() { lab_refused a 10.79.0.3 8080; }
-not() { ! "$@"; }
 
 # A socket that takes connections and never answers: another weir's, whose engine stands still.
 lab_netns "$LAB_NS-m"

@@ -10,24 +10,14 @@
 #	lab_serve a 80                  an echo server there that always listens; waits until it does
 #	lab_echo a 10.0.0.3 80          whether a line from there comes back from that server
 #	lab_refused a 10.0.0.3 80       whether a connection from there is refused, which is more than that it fails
-#	weir_start [CONFIG]             weir, its pid in $weir; waits until it answers
-#	weir_stop                       ends it as systemd does; its exit status
-#	w VERB ARGS...                  weir's command line with this state directory
-#	status_is JQ, status_of JQ      asks `weir status`; no answer is no
-#	weir_settled, weir_watches N    for lab_poll: the inventory is complete; N interfaces are captured
-#	weir_pid ROLE                   the process of a role; empty while it is between two lives
+#	lab_policy RULE a b...          $LAB_DIR/policy.yaml: b is at enforce and lets in what that inbound rule allows ("": nobody);
+#	                                each workload named is a group
 . "${top_srcdir:-.}/tests/docker/lib.sh"
 
 lab_daemon() {
 	lab_begin_netns "$1"
 	shift
-	lab_needs jq busybox "$@"
-	[ -x "${WEIR:=./weir}" ] || lab_skip "no weir at $WEIR"
-	state=$LAB_DIR/state log=$LAB_DIR/log
-	mkdir "$state"
-	chmod 755 "$LAB_DIR" # weir's own user looks in
-	: >"$log"
-	printf 'write_through: 1s\nruntime_sockets: []\n' >"$LAB_DIR/weir.yaml"
+	lab_weir busybox "$@"
 }
 
 lab_bridge() {
@@ -69,32 +59,13 @@ lab_refused() {
 	lab_inside "$1" timeout 20 busybox nc "$2" "$3" </dev/null 2>&1 | grep -q 'Connection refused'
 }
 
-w() {
+lab_policy() {
 	# shellcheck disable=SC3043
-	local lab_verb=$1
+	local lab_rule=$1 lab_group
 	shift
-	"$WEIR" "$lab_verb" --state "$state" "$@"
-}
-
-weir_start() {
-	lab_spawn "$log" "$WEIR" run -c "$LAB_DIR/${1:-weir}.yaml" --state "$state"
-	weir=$LAB_PID
-	lab_poll 20 weir_answers
-}
-weir_answers() { w status >/dev/null 2>&1; }
-weir_stop() {
-	kill -TERM "$weir"
-	wait "$weir"
-}
-
-# Slurped: of no input at all, jq -e says yes.
-status_is() { w status -o json 2>/dev/null | jq -es "length == 1 and (.[0] | $1)" >/dev/null; }
-status_of() { w status -o json 2>/dev/null | jq -r "$1" 2>/dev/null; }
-weir_settled() { status_is .inventory.settled; }
-weir_watches() { status_is "[.interfaces[] | select(.attached)] | length == $1"; }
-weir_pid() { status_of ".roles[] | select(.role == \"$1\" and .pid > 0) | .pid"; }
-
-lab_explain() {
-	status_of "[.interfaces, .engine, .coverage, .capture] | tojson"
-	tail -n 8 "$log"
+	{
+		printf 'weir: 1\ngroups:\n'
+		for lab_group; do printf '  %s: {name: %s}\n' "$lab_group" "$LAB_NS-$lab_group"; done
+		printf 'policy:\n  b:\n    stage: enforce\n    inbound: [%s]\n    outbound: []\n' "$lab_rule"
+	} >"$LAB_DIR/policy.yaml"
 }

@@ -7,19 +7,7 @@ lab_bridge br0 10.80.0.1/24
 lab_workload a br0 10.80.0.2/24
 lab_workload b br0 10.80.0.3/24
 lab_serve b 8080
-cat >"$LAB_DIR/policy.yaml" <<CONF
-weir: 1
-groups:
-  a: {name: $LAB_NS-a}
-  b: {name: $LAB_NS-b}
-  d: {name: $LAB_NS-d}
-policy:
-  b:
-    stage: enforce
-    inbound:
-      - {from: a, ports: [8080/tcp]}
-    outbound: []
-CONF
+lab_policy '{from: a, ports: [8080/tcp]}' a b d
 lab_check "weir answers" weir_start
 lab_check "its inventory is complete" lab_poll 10 weir_settled
 lab_check "apply" w apply "$LAB_DIR/policy.yaml" --confirm-within 0

@@ -19,6 +19,10 @@ static void on_verdict(void *arg, const struct verdict_rec *v)
 		t->samples++;
 		return;
 	}
+	if (v->count == 1 && !v->away && !addr_is_zero(&v->src)) {
+		t->singles++;
+		t->spread += v->first_ns != v->last_ns;
+	}
 	t->total[v->kind] += v->count;
 	t->unplaced += addr_is_zero(&v->src) ? v->count : 0;
 	for (size_t i = 0; i < t->n_recs; i++) {

@@ -20,6 +20,7 @@ struct nftlab {
 	size_t n_recs;
 	uint64_t total[VERDICT_BLOCK + 1], unplaced; /* packets by kind; those without addresses */
 	unsigned samples, repairs, expiries;
+	unsigned singles, spread; /* since it was opened: single packets that were told, those of them with two times */
 	int repair_rc;
 	uint64_t gap_ns;
 	char what[256];

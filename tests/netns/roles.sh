@@ -11,18 +11,7 @@ lab_bridge br0 10.78.0.1/24
 lab_workload a br0 10.78.0.2/24
 lab_workload b br0 10.78.0.3/24
 lab_workload c br0 10.78.0.4/24
-cat >"$LAB_DIR/policy.yaml" <<CONF
-weir: 1
-groups:
-  a: {name: $LAB_NS-a}
-  b: {name: $LAB_NS-b}
-policy:
-  b:
-    stage: enforce
-    inbound:
-      - {from: a, ports: [8080/tcp]}
-    outbound: []
-CONF
+lab_policy '{from: a, ports: [8080/tcp]}' a b
 
 alive_again() { # role, the pid it had
 	local p

@@ -4,23 +4,13 @@
 # a thousand have their flows stored and named, fifty at a time. While the inventory is stopped, so that it cannot look
 # into anything, each flow is stored with a name or with the reason why it has none. And a bridge that is deleted right behind
 # its last packets: what it held is kept.
-. "${top_srcdir:-.}/tests/docker/lib.sh"
-lab_begin_netns brief
-command -v jq >/dev/null || lab_skip "needs jq: apt-get install jq"
+. "${top_srcdir:-.}/tests/netns/lib.sh"
+lab_daemon brief
 load=$PWD/tests/bench/load
 [ -x "$load" ] || load=${top_builddir:-.}/tests/bench/load
 LIVES=${WEIR_LIVES:-500} AT_ONCE=${WEIR_AT_ONCE:-50}
-state=$LAB_DIR/state
-mkdir "$state"
-chmod 755 "$LAB_DIR"
-w() { verb=$1; shift; "$WEIR" "$verb" --state "$state" "$@"; }
-bridge() { # name, network
-	lab_in ip link add "$1" type bridge
-	lab_in ip addr add "$2.0.1/16" dev "$1"
-	lab_in ip link set "$1" up
-}
-bridge br0 10.91
-bridge br1 10.92
+lab_bridge br0 10.91.0.1/16
+lab_bridge br1 10.92.0.1/16
 mac0=$(lab_in ip -o link show br0 | sed 's/.*link.ether \([0-9a-f:]*\).*/\1/')
 
 up() {
@@ -47,22 +37,12 @@ life() { # number
 sweep() { for n in $(ip netns list | grep -o "^$LAB_NS-[a-z0-9]*"); do ip netns del "$n"; done; lab_cleanup; }
 trap sweep EXIT
 
-printf 'write_through: 1s\nruntime_sockets: []\n' >"$LAB_DIR/weir.yaml"
-lab_spawn "$LAB_DIR/weir.log" "$WEIR" run -c "$LAB_DIR/weir.yaml" --state "$state"
-settled() { w status -o json 2>/dev/null | jq -es '.[0].inventory.settled' >/dev/null; }
-lab_check "weir starts" lab_poll 20 settled
-# One that stays, so that br0 is watched before the first short life.
-stay() { # bridge, name, address
-	lab_netns "$LAB_NS-$2"
-	lab_in ip link add "$2" type veth peer name eth0 netns "$LAB_NS-$2"
-	lab_in ip link set "$2" master "$1" up
-	ip -n "$LAB_NS-$2" addr add "$3/16" dev eth0
-	ip -n "$LAB_NS-$2" link set eth0 up
-}
-stay br0 stay0 10.91.0.2
-stay br1 stay1 10.92.0.2
-watched() { w status -o json | jq -es 'length == 1 and (.[0] | [.interfaces[] | select(.attached)] | length == 2)' >/dev/null; }
-lab_check "both bridges are watched" lab_poll 10 watched
+weir_start
+lab_check "weir starts" lab_poll 20 weir_settled
+# One that stays on each, so that they are watched before the first short life.
+lab_workload stay0 br0 10.91.0.2/16
+lab_workload stay1 br1 10.92.0.2/16
+lab_check "both bridges are watched" lab_poll 10 weir_watches 2
 
 lives() { # from, to (exclusive)
 	jobs='' i=$1
@@ -90,7 +70,7 @@ named() {
 }
 lab_check "at least 99.9 % have their ten packets stored under their name" lab_poll 30 named
 lab_say "$(cat "$LAB_DIR/named") of $LIVES named, $(wc -l <"$LAB_DIR/flows") stored"
-lab_say "$(w status -o json | jq .store.workloads) workloads stored"
+lab_say "$(status_of .store.workloads) workloads stored"
 grep -v "	$LAB_NS-l.*	10$" "$LAB_DIR/flows" | head -5 | while read -r ip name n; do
 	lab_say "not as it should be: $ip $name $n; known: $(w who "$ip" 2>&1 | tr '\n' ' ')"
 done
@@ -105,36 +85,35 @@ said() { # first address, how many: as many flows, and all of them named or with
 reasons() { cut -f 3 "$LAB_DIR/said" | sed "s/^$LAB_NS.*/a name/" | sort | uniq -c | tr -s ' \n' ' '; }
 [ "$LIVES" -le 600 ] || lab_skip "the rest counts on 600 lives at most"
 # Flows wait ten seconds for it: on a machine so slow that twenty lives take longer, for some it is the second case already.
-kill -STOP "$LAB_PID"
+kill -STOP "$weir"
 began=$(date +%s)
 lives 600 620
-kill -CONT "$LAB_PID"
+kill -CONT "$weir"
 [ $(($(date +%s) - began)) -lt 8 ] && late=none || late=inventory-silent
 lab_check "stopped for a moment: each is named or has a reason" lab_poll 20 said 10.91.4. 20
 lab_say "$(reasons)"
 lab_check "and the reason is that they were gone" sh -c "! grep -v '$LAB_NS-l\|gone-before-lookup\|$late' '$LAB_DIR/said'"
-kill -STOP "$LAB_PID"
+kill -STOP "$weir"
 lives 800 820
 lab_check "stopped for long: each is named or has a reason" lab_poll 30 said 10.91.5. 20
 lab_say "$(reasons)"
-kill -CONT "$LAB_PID"
+kill -CONT "$weir"
 lab_check "and the reason is that nobody looked" sh -c "! grep -v '$LAB_NS-l\|inventory-silent' '$LAB_DIR/said'"
 tells() { w who "$1" 2>/dev/null | grep -q 'no name .*the inventory had not got as far'; }
 lab_check "weir who says it" tells "$(grep -m 1 inventory-silent "$LAB_DIR/said" | cut -f 1)"
-counts() { w status -o json | jq -es '.[0].engine | .unnamed == (.unnamed_why | add) and .unnamed_why["inventory-silent"] > 0' >/dev/null; }
-lab_check "weir status counts it" counts
+lab_check "weir status counts it" \
+	status_is '.engine | .unnamed == (.unnamed_why | add) and .unnamed_why["inventory-silent"] > 0'
 
 # A bridge that goes right behind its last packets.
 mac1=$(lab_in ip -o link show br1 | sed 's/.*link.ether \([0-9a-f:]*\).*/\1/')
 ip -n "$LAB_NS-stay1" neigh add 10.92.0.1 lladdr "$mac1" dev eth0
-nsenter --net="/run/netns/$LAB_NS-stay1" "$load" burst 10.92.0.1 11 50 0 >/dev/null
+lab_inside stay1 "$load" burst 10.92.0.1 11 50 0 >/dev/null
 lab_in ip link del br1
 kept() {
 	w flows -o json 2>/dev/null | jq -es --arg s "$LAB_NS-stay1" '[.[] | select(.dest_port == 11)] | length == 1 and
 		(.[0] | .src.workload == $s and .flow.pkts_toserver == 50 and .flow.reason == "eof")' >/dev/null
 }
 lab_check "a bridge deleted behind its last packet: what it held is stored" lab_poll 10 kept
-gone() { w status -o json | jq -es 'length == 1 and (.[0] | [.interfaces[] | select(.name == "br1" and .attached)] | length == 0)' >/dev/null; }
-lab_check "and it is let go" lab_poll 5 gone
-[ "$LAB_FAILED" = 0 ] || { w flows -o json | jq -c 'select(.dest_port == 11)'; cat "$LAB_DIR/weir.log"; } | sed 's/^/# /'
+lab_check "and it is let go" lab_poll 5 status_is '[.interfaces[] | select(.name == "br1" and .attached)] | length == 0'
+[ "$LAB_FAILED" = 0 ] || { w flows -o json | jq -c 'select(.dest_port == 11)'; cat "$log"; } | sed 's/^/# /'
 lab_end

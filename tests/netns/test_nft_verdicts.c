@@ -267,6 +267,8 @@ int main(void)
 	test_established();
 	test_expiry();
 	test_confirm();
+	CHECK(t.singles > 0);
+	CHECK_EQ(t.spread, 0); /* one packet has one time */
 	nftlab_close(&t);
 	return tap_done();
 }

@@ -31,6 +31,19 @@ static void test_addr(void)
 		CHECK_EQ(addr_parse(&a, bad[i]), -EINVAL);
 }
 
+static void test_literal(void)
+{
+	static const char *const is[] = {"10.0.3.7", "10.0.3.7:80", "fd00::2", "[fd00::2]", "[fd00::2]:8080", "::1"};
+	static const char *const is_not[] = {"", "shop.example", "shop.example:80", "10.0.3.7.example", "[fd00::2",
+					     "[fd00::2]x", "[]", ":80", "dead:beef",
+					     "a-name-that-is-longer-than-any-address-can-be-however-it-is-written:80"};
+
+	for (size_t i = 0; i < sizeof(is) / sizeof(is[0]); i++)
+		CHECK(addr_is_literal(is[i]));
+	for (size_t i = 0; i < sizeof(is_not) / sizeof(is_not[0]); i++)
+		CHECK(!addr_is_literal(is_not[i]));
+}
+
 static void test_prefix(void)
 {
 	struct prefix p;
@@ -174,6 +187,39 @@ static void test_edge(void)
 	buf_fini(&enc);
 }
 
+/* The applications that are told of an edge with these on it, as "HTTP PostgreSQL". */
+static const char *told_apps(const struct edge_agg *a, char out[256])
+{
+	unsigned app[EDGE_APPS_MAX], n = edge_apps(a, app);
+	size_t len = 0;
+
+	*out = '\0';
+	for (unsigned i = 0; i < n; i++)
+		len += (size_t)snprintf(out + len, 256 - len, "%s%s", i ? " " : "", a->app[app[i]].name);
+	return out;
+}
+
+static void test_edge_apps(void)
+{
+	struct edge_agg a = {.n_apps = 4, .app = {{"HTTP_Proxy", 9, FLOW_CONF_PORT}, {"Unknown", 99, FLOW_CONF_UNKNOWN},
+						  {"MySQL.HTTP", 1, FLOW_CONF_DPI}, {"HTTP", 3, FLOW_CONF_DPI}}};
+	char text[256];
+
+	CHECK_STR(told_apps(&a, text), "HTTP"); /* what was seen, by itself */
+	a.n_apps = 3;
+	CHECK_STR(told_apps(&a, text), "MySQL.HTTP"); /* that was seen, whatever its master is */
+	a.n_apps = 2;
+	CHECK_STR(told_apps(&a, text), "HTTP_Proxy"); /* a guess, where there is nothing better */
+	a.app[1] = a.app[3];
+	a.app[1].confidence = FLOW_CONF_IP;
+	CHECK_STR(told_apps(&a, text), "HTTP_Proxy HTTP"); /* two guesses, the more frequent first */
+	a = (struct edge_agg){.n_apps = 3, .app = {{"TLS", 1, FLOW_CONF_DPI}, {"TLS.Google", 2, FLOW_CONF_DPI_CACHE},
+						   {"QUIC.TLS", 5, FLOW_CONF_PORT}}};
+	CHECK_STR(told_apps(&a, text), "TLS.Google TLS"); /* each says something of its own */
+	a.n_apps = 0;
+	CHECK_STR(told_apps(&a, text), "");
+}
+
 /* A verdict as an older weir wrote it is read; a counter comes back as it was. */
 static void test_versions(void)
 {
@@ -270,11 +316,13 @@ static void test_ruleset(void)
 int main(void)
 {
 	test_addr();
+	test_literal();
 	test_prefix();
 	test_service();
 	test_time();
 	test_flow();
 	test_edge();
+	test_edge_apps();
 	test_ruleset();
 	test_versions();
 	test_hostile();

@@ -1,137 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The engine's heart with a real store: a conversation reported many times counts once (held against the same flows
- * reported once), names that come late still count, a report that was held back does not undo a later one, conntrack's
- * word turns a flow round and joins a published port, loss keeps flows from teaching.
+ * reported once), names that come late still count, a report that was held back does not undo a later one, loss keeps
+ * flows from teaching.
  */
 #include "config.h"
 
 #include <errno.h>
-#include <stdbool.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "common/edge.h"
-#include "common/timefmt.h"
-#include "daemon/engine.h"
-#include "store/edges.h"
-#include "store/flows.h"
 #include "store/history.h"
 #include "store/identity.h"
-#include "tests/tap.h"
-
-#define T0 (1700000000ull * NS_PER_S)
-
-struct bench {
-	char dir[64];
-	struct store *store;
-	struct engine *engine;
-	uint64_t token; /* the last question */
-	unsigned asked;
-};
-
-static void on_ask(void *arg, const struct flow_rec *f, uint64_t token)
-{
-	struct bench *b = arg;
-
-	(void)f;
-	b->token = token;
-	b->asked++;
-}
-
-static void bench_init(struct bench *b, bool ask)
-{
-	const struct engine_options eo = {.live = true, .grace_ns = 2 * NS_PER_S, .ask = ask ? on_ask : NULL, .arg = b};
-	const struct store_options so = {.no_sync = true};
-
-	memset(b, 0, sizeof(*b));
-	snprintf(b->dir, sizeof(b->dir), "/tmp/weir-test-XXXXXX");
-	CHECK(mkdtemp(b->dir) != NULL);
-	CHECK_EQ(store_open(&b->store, b->dir, STORE_WRITE, &so), 0);
-	CHECK_EQ(engine_new(&b->engine, b->store, &eo), 0);
-}
-
-static void bench_fini(struct bench *b)
-{
-	static const char *const files[] = {"weir.mdb", "weir.mdb-lock"};
-	char path[128];
-
-	engine_free(b->engine);
-	store_close(b->store);
-	for (unsigned i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "%s/%s", b->dir, files[i]);
-		unlink(path);
-	}
-	rmdir(b->dir);
-}
-
-static struct addr addr_of(const char *text)
-{
-	struct addr a = {{0}};
-
-	CHECK_EQ(addr_parse(&a, text), 0);
-	return a;
-}
-
-static void up(struct bench *b, uint64_t id, const char *group, const char *address)
-{
-	struct workload w = {.id = id, .start_ns = T0 - 60 * NS_PER_S, .n_addrs = 1};
-
-	snprintf(w.name, sizeof(w.name), "w%llu", (unsigned long long)id);
-	snprintf(w.group, sizeof(w.group), "%s", group);
-	w.addrs[0] = addr_of(address);
-	engine_workload(b->engine, &w, false, w.start_ns);
-}
-
-static struct flow_rec flow(const char *client, const char *server, uint16_t cport, uint16_t sport, uint64_t start_ns)
-{
-	struct flow_rec f = {.proto = 6, .port = {cport, sport}, .start_ns = start_ns, .end_ns = start_ns + NS_PER_S,
-			     .direction = FLOW_DIR_SYN, .state = FLOW_STATE_CLOSED, .reason = FLOW_REASON_CLOSED, .iface = 2,
-			     .pkts = {6, 5}, .bytes = {600, 5000}, .app = "HTTP", .confidence = FLOW_CONF_DPI};
-
-	f.addr[0] = addr_of(client);
-	f.addr[1] = addr_of(server);
-	f.id = f.conv_id = flow_id(&f);
-	return f;
-}
-
-static void report(struct bench *b, const struct flow_rec *f, uint64_t now_ns)
-{
-	struct buf rec = BUF_INIT;
-
-	flow_encode(&rec, f);
-	CHECK_EQ(engine_flow(b->engine, rec.data, rec.len, now_ns), 0);
-	buf_fini(&rec);
-}
-
-/* All edges of the store. */
-static size_t edges_of(struct bench *b, struct edge **out)
-{
-	struct store_txn *t;
-	size_t n = 0;
-
-	*out = NULL;
-	CHECK_EQ(engine_commit(b->engine), 0);
-	CHECK_EQ(store_begin(&t, b->store, false), 0);
-	CHECK_EQ(store_edges_read(t, 0, 0, out, &n), 0);
-	store_abort(t);
-	return n;
-}
-
-static bool stored(struct bench *b, const struct flow_rec *f, struct flow_rec *out)
-{
-	struct store_txn *t;
-	int rc;
-
-	CHECK_EQ(engine_commit(b->engine), 0);
-	CHECK_EQ(store_begin(&t, b->store, false), 0);
-	rc = store_flow_get(t, f->start_ns, f->id, out);
-	out->attrs = NULL;
-	out->attrs_len = 0;
-	store_abort(t);
-	return rc == 0;
-}
+#include "tests/unit/engine_bench.h"
 
 static void test_names_in_store(void)
 {
@@ -350,105 +229,6 @@ static void test_silence(void)
 	bench_fini(&b);
 }
 
-static void test_origin(void)
-{
-	/* seen from the middle: server first */
-	struct flow_rec f = flow("10.0.0.3", "198.51.100.7", 80, 50000, T0), got;
-	struct engine_origin o = {.known = true, .first_began = false};
-	struct bench b;
-
-	bench_init(&b, true);
-	up(&b, 12, "shop/web", "10.0.0.3");
-	f.direction = FLOW_DIR_UNKNOWN;
-	f.reason = FLOW_REASON_ACTIVE;
-	report(&b, &f, T0);
-	CHECK_EQ(b.asked, 1);
-	CHECK(!stored(&b, &f, &got));
-	o.orig_addr = addr_of("192.0.2.1");
-	o.orig_port = 8080;
-	o.server = addr_of("10.0.0.3");
-	o.server_port = 80;
-	engine_origin(b.engine, b.token + 5, &o); /* somebody else's */
-	CHECK(!stored(&b, &f, &got));
-	engine_origin(b.engine, b.token, &o);
-	CHECK(stored(&b, &f, &got));
-	CHECK_EQ(got.direction, FLOW_DIR_CONNTRACK);
-	CHECK(addr_equal(&got.addr[1], &o.server) && got.port[1] == 80 && got.pkts[1] == 6);
-	CHECK(addr_equal(&got.nat_addr, &o.orig_addr) && got.nat_port == 8080);
-	/* The next report of it knows without asking. */
-	f.pkts[0] = 50;
-	f.reason = FLOW_REASON_CLOSED;
-	report(&b, &f, T0);
-	CHECK_EQ(b.asked, 1);
-	CHECK(stored(&b, &f, &got));
-	CHECK_EQ(got.direction, FLOW_DIR_CONNTRACK);
-	CHECK_EQ(got.pkts[1], 50);
-	/* The view from before DNAT is dropped where the server's own view is kept. */
-	f = flow("10.0.0.3", "192.0.2.1", 41000, 8080, T0);
-	o.first_began = true;
-	report(&b, &f, T0);
-	CHECK_EQ(b.asked, 2);
-	engine_origin(b.engine, b.token, &o);
-	engine_release(b.engine, T0 + 60 * NS_PER_S, true);
-	CHECK(!stored(&b, &f, &got));
-	bench_fini(&b);
-}
-
-/* What each view of a translated connection becomes: ends as seen, ends as they are. */
-static void test_origin_views(void)
-{
-	struct bench b;
-	struct flow_rec f, got;
-	struct engine_origin hairpin = {.known = true, .first_began = true, .client = addr_of("10.0.0.2"),
-					.client_port = 41000, .orig_addr = addr_of("10.0.0.1"), .orig_port = 8080,
-					.server = addr_of("10.0.0.3"), .server_port = 80};
-	struct engine_origin masked = {.known = true, .first_began = true, .client = addr_of("10.0.0.2"), .client_port = 41001,
-				       .server = addr_of("10.0.0.3"), .server_port = 443};
-	struct engine_origin away = {.known = true, .first_began = true, .client = addr_of("10.0.0.2"), .client_port = 41002,
-				     .orig_addr = addr_of("192.0.2.9"), .orig_port = 53, .server = addr_of("198.51.100.7"),
-				     .server_port = 5353};
-
-	bench_init(&b, true);
-	engine_host(b.engine, &hairpin.orig_addr, 1, T0);
-	up(&b, 11, "shop/api", "10.0.0.2");
-	up(&b, 12, "shop/web", "10.0.0.3");
-	/* Through a published port, masqueraded: the server's side is kept, with the real client. */
-	f = flow("10.0.0.1", "10.0.0.3", 61000, 80, T0);
-	f.reason = FLOW_REASON_ACTIVE;
-	report(&b, &f, T0);
-	engine_origin(b.engine, b.token, &hairpin);
-	CHECK(stored(&b, &f, &got));
-	CHECK(addr_equal(&got.addr[0], &hairpin.client) && got.port[0] == 41000 && got.port[1] == 80);
-	CHECK(got.workload[0] != 0 && got.workload[1] != 0 && got.nat_port == 8080);
-	f.pkts[0] = 50; /* the next report of it says what was seen again */
-	f.reason = FLOW_REASON_CLOSED;
-	report(&b, &f, T0);
-	CHECK(stored(&b, &f, &got));
-	CHECK(addr_equal(&got.addr[0], &hairpin.client));
-	CHECK_EQ(got.port[0], 41000);
-	CHECK(got.workload[0] != 0);
-	CHECK_EQ(got.pkts[0], 50);
-	/* Masqueraded between two workloads: the client's side tells it all. */
-	f = flow("10.0.0.1", "10.0.0.3", 61001, 443, T0);
-	report(&b, &f, T0);
-	engine_origin(b.engine, b.token, &masked);
-	CHECK(!stored(&b, &f, &got));
-	f = flow("10.0.0.2", "10.0.0.3", 41001, 443, T0);
-	report(&b, &f, T0);
-	engine_origin(b.engine, b.token, &masked);
-	engine_release(b.engine, T0 + 60 * NS_PER_S, true);
-	CHECK(stored(&b, &f, &got));
-	/* Sent on to somewhere that is watched by nobody: the client's side, with the real server. */
-	f = flow("10.0.0.2", "192.0.2.9", 41002, 53, T0);
-	report(&b, &f, T0);
-	engine_origin(b.engine, b.token, &away);
-	engine_release(b.engine, T0 + 60 * NS_PER_S, true);
-	CHECK(stored(&b, &f, &got));
-	CHECK(addr_equal(&got.addr[1], &away.server) && got.port[1] == 5353);
-	CHECK(addr_equal(&got.nat_addr, &away.orig_addr) && got.nat_port == 53);
-	bench_fini(&b);
-}
-
 static void test_loss(void)
 {
 	struct coverage_rec c = {.start_ns = T0, .end_ns = T0 + 10 * NS_PER_S, .iface = 2, .iface_name = "br0", .received = 10,
@@ -557,8 +337,6 @@ int main(void)
 	test_late_name();
 	test_unnamed();
 	test_silence();
-	test_origin();
-	test_origin_views();
 	test_loss();
 	test_recall();
 	test_settled();

@@ -60,6 +60,10 @@ static void test_decide(void)
 	CHECK_EQ(learn_decide(&e), LEARN_SELF);
 	e = edge("a", "b", 58, 135, 10); /* neighbour discovery needs no rule */
 	CHECK_EQ(learn_decide(&e), LEARN_SELF);
+	e = edge("b", "a", PROTO_ICMP, 3, 10); /* port unreachable: it belongs to a conversation of a's */
+	CHECK_EQ(learn_decide(&e), LEARN_SELF);
+	e = edge("b", "a", PROTO_ICMP, 8, 10);
+	CHECK_EQ(learn_decide(&e), LEARN_ALLOW);
 	e = edge("world", "b", 6, 22, 10);
 	CHECK_EQ(learn_decide(&e), LEARN_ALLOW);
 	e = edge("a", "host", 17, 53, 10);
@@ -136,7 +140,7 @@ static void test_readiness(void)
 	struct edge e[] = {edge("a", "b", 6, 80, 100),	     edge("c", "b", 6, 81, 1),
 			   edge("b", "world", 6, 443, 99),   silent("x", "b", 17, 514, 100, 86400, 24),
 			   silent("x", "b", 6, 22, 1, 1, 1), edge("world", "host", 6, 22, 9),
-			   edge("a", "host", 17, 53, 1)};
+			   edge("a", "host", 17, 53, 1),     silent("b", "x", PROTO_ICMP6, 1, 9, 60, 1)};
 	struct learn_readiness *r;
 	struct buf b = BUF_INIT;
 	size_t n;

@@ -328,6 +328,17 @@ static void test_diff(void)
 	CHECK_EQ(d.items[3].opens, true);
 	CHECK_EQ(d.items[4].closes, true);
 	diff_fini(&d);
+	policy_free(a);
+	a = policy_new(); /* the first policy of all: each thing once */
+	CHECK_EQ(diff_policies(&d, a, b), 0);
+	buf_clear(&text);
+	diff_format(&text, &d);
+	CHECK_STR(text.data, "+ shop/cache gets a policy, at observe\n"
+			     "+ shop/db gets a policy, at enforce; members: {image: 'mariadb:*'}\n"
+			     "+ shop/db inbound: from shop/web 3306-3307/tcp (line 7)\n"
+			     "+ shop/web gets a policy, at enforce\n"
+			     "+ shop/web outbound: to world 443/tcp (line 12)\n");
+	diff_fini(&d);
 	CHECK_EQ(diff_policies(&d, a, a), 0);
 	CHECK_EQ(d.n, 0);
 	diff_fini(&d);
@@ -394,6 +405,10 @@ static void test_replay(void)
 	f.port[1] = 5000;
 	CHECK_EQ(replay_flow(r, &f, "shop/web", "shop/db"), 0);
 	CHECK_EQ(replay_flow(r, &f, "shop/db", "elsewhere"), 0);
+	f.proto = PROTO_ICMP;
+	f.port[1] = 3; /* an error: as much a part of its conversation as the answer is */
+	CHECK_EQ(replay_flow(r, &f, "shop/web", "shop/db"), 0);
+	f.proto = 6;
 	f.direction = FLOW_DIR_UNKNOWN;
 	CHECK_EQ(replay_flow(r, &f, "shop/web", "shop/db"), 0);
 	f.conv_id = 2;
@@ -436,6 +451,11 @@ static void test_replay_edge(void)
 	e.agg.teaching = 0; /* direction unknown */
 	CHECK_EQ(replay_edge(r, &e), 0);
 	CHECK_EQ(replay_sum(r)->undirected, 10);
+	e.key.proto = PROTO_ICMP;
+	e.key.port = 3;
+	e.agg.teaching = 10;
+	CHECK_EQ(replay_edge(r, &e), 0);
+	CHECK_EQ(replay_sum(r)->flows, 10);
 	replay_free(r);
 	ruleset_fini(&rs);
 }

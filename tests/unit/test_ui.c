@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/timefmt.h"
 #include "tests/tap.h"
 #include "tests/unit/ui_shop.h"
 #include "ui-cli/verb.h"
@@ -81,11 +82,14 @@ static const struct {
 	{"blocks_brief.txt", 0, {"blocks", "--state", SHOP, "-q"}},
 	{"blocks.json", 0, {"blocks", "--state", SHOP, "-o", "json"}},
 	{"trace.txt", 0, {"trace", "--state", SHOP, "shop-lb-1"}},
+	{"trace_cron.txt", 0, {"trace", "--state", SHOP, "shop-cron-1"}},
 	{"trace_late.txt", 0, {"trace", "--state", SHOP, "shop-lb-1", "--at", "2020-03-04T10:00:10.500Z"}},
 	{"trace_back.txt", 0, {"trace", "--state", SHOP, "shop-db-1", "--back", "--at", "2020-03-04T10:00:11Z"}},
 	{"trace.json", 0, {"trace", "--state", SHOP, "intruder", "-o", "json"}},
 	{"learn_lossy.txt", 0, {"learn", "--state", LOSSY, "--until", "2020-03-04T10:05:00Z"}},
 	{"learn.txt", 0, {"learn", "--state", SHOP}},
+	{"policy_generate_clients.yaml", 0, {"policy", "generate", "--clients", "--state", SHOP}},
+	{"map_icmp_errors.txt", 0, {"map", "--icmp-errors", "--state", SHOP}},
 	{"learn.json", 0, {"learn", "--state", SHOP, "-o", "json"}},
 	{"backtest.txt", 3, {"learn", "--state", SHOP, "--backtest"}},
 	{"policy_generate.yaml", 0, {"policy", "generate", "--state", SHOP}},
@@ -97,6 +101,7 @@ static const struct {
 	{"policy_diff.json", 3, {"policy", "diff", "--state", SHOP, NARROW, "-o", "json"}},
 	{"plan.txt", 3, {"plan", "--state", SHOP, NARROW, "--since", "2020-01-01T00:00:00Z"}},
 	{"plan_lapsed.txt", 3, {"plan", "--state", LAPSED, NARROW, "--since", "2020-01-01T00:00:00Z"}},
+	{"plan.json", 3, {"plan", "--state", LAPSED, NARROW, "--since", "2020-01-01T00:00:00Z", "-o", "json"}},
 	{"replay.txt", 3, {"replay", "--state", SHOP, NARROW}},
 	{"replay.json", 3, {"replay", "--state", SHOP, NARROW, "-o", "json"}},
 	{"explain_document.txt", 0, {"explain", "--state", SHOP, "intruder", "shop/web", "80", "-p", NARROW}},
@@ -105,6 +110,7 @@ static const struct {
 	{"explain_miss.txt", 0, {"explain", "--state", SHOP, "intruder", "shop-db-1", "6379/tcp"}},
 	{"explain_ipv6.txt", 0, {"explain", "--state", SHOP, "fd00:3::9", "shop-db-1", "5432"}}, /* by its IPv6 address */
 	{"explain_lapsed.txt", 0, {"explain", "--state", LAPSED, "intruder", "shop-db-1", "6379/tcp"}},
+	{"explain_lapsed.json", 0, {"explain", "--state", LAPSED, "intruder", "shop-db-1", "6379/tcp", "-o", "json"}},
 	{"explain_allow.txt", 0, {"explain", "--state", SHOP, "shop/web", "10.0.3.5", "5432"}},
 	{"explain.json", 0, {"explain", "--state", SHOP, "shop/web", "shop/db", "22", "-o", "json"}},
 	/* what goes wrong, and how it is told */
@@ -116,6 +122,7 @@ static const struct {
 	{"bad_verb.txt", 2, {"flow"}},
 	{"bad_service.txt", 2, {"explain", "a", "b", "http"}},
 	{"bad_name.txt", 1, {"explain", "--state", SHOP, "nobody", "shop/db", "22"}},
+	{"bad_group.txt", 1, {"who", "--state", SHOP, "shop/db"}},
 	{"bad_operand.txt", 2, {"who"}},
 	{NULL, 0, {"--version"}},
 	{NULL, 0, {"--help"}},
@@ -296,6 +303,30 @@ static void test_merge(void)
 	free(text);
 }
 
+/* With no weir running: how much of the time to confirm is left by the kernel's clock, whatever the wall clock says;
+ * the shop's own times are long past. */
+static void test_deadline(void)
+{
+	const char *const status[] = {"status", "--state", LAPSED, NULL};
+	struct confirm_deadline d = {.generation = 1, .mono_ns = time_mono_ns() + 3000 * NS_PER_S};
+	static const char *const says[] = {" (in 49m", "the kernel has ended enforcement by itself",
+					   "not applied since this machine was started"};
+	char out[1024], *text;
+
+	snprintf(out, sizeof(out), "%s/out", top);
+	time_boot_id(d.boot_id);
+	for (size_t i = 0; i < sizeof(says) / sizeof(says[0]); i++) {
+		CHECK_EQ(shop_change(lapsed, GENERATION_ARMED, &d), 0);
+		CHECK_EQ(run(status, out), 1);
+		text = slurp(out);
+		CHECK(text && strstr(text, says[i]));
+		free(text);
+		d.mono_ns = 1;
+		if (i == 1)
+			d.boot_id[0] ^= 1;
+	}
+}
+
 int main(void)
 {
 	char command[1400];
@@ -311,13 +342,14 @@ int main(void)
 	CHECK_EQ(shop_make(lossy, 1), 0);
 	snprintf(lapsed, sizeof(lapsed), "%s/lapsed", top);
 	CHECK_EQ(shop_make(lapsed, 0), 0);
-	CHECK_EQ(shop_lapse(lapsed), 0);
+	CHECK_EQ(shop_change(lapsed, GENERATION_EXPIRED, NULL), 0);
 	write_file(narrow, "narrow.yaml", narrow_text);
 	write_file(broken, "broken.yaml", broken_text);
 	write_file(typo, "typo.yaml", typo_text);
 	test_runs();
 	test_nearest();
 	test_merge();
+	test_deadline();
 	snprintf(command, sizeof(command), "rm -rf '%s'", top);
 	if (system(command) != 0)
 		fprintf(stderr, "%s is left behind\n", top);

@@ -13,6 +13,7 @@ check() { # VERB [SUBVERB]
 	local help
 	checks=$((checks + 1))
 	help=$("$weir" "$@" --help) || { fail "weir $* --help: exit $?"; return; }
+	[ -z "$(awk 'length > 80' <<<"$help")" ] || fail "weir $* --help is wider than 80 columns"
 	[ "$(head -n1 <<<"$help" | cut -d' ' -f1-3)" = "usage: weir $1" ] || fail "weir $* --help does not begin with its usage"
 	grep -q '^examples:$' <<<"$help" || fail "weir $* --help has no example"
 	sed '1,/^examples:$/d' <<<"$help" | grep -q "weir $*" || fail "weir $* --help: no example calls weir $*"

@@ -57,7 +57,7 @@ static const struct talk talks[] = {
 	 FLOW_ATTR_HTTP_HOST, "shop.example"},
 	{"10.0.3.2", "10.0.3.3", 40001, 8080, 6, FLOW_STATE_CLOSED, 10020, 100, 7, 6, "HTTP", FLOW_CONF_DPI,
 	 FLOW_ATTR_HTTP_HOST, "shop.example"},
-	{"10.0.3.2", "10.0.3.4", 40002, 8080, 6, FLOW_STATE_CLOSED, 11020, 120, 7, 6, "HTTP", FLOW_CONF_DPI,
+	{"10.0.3.2", "10.0.3.4", 3306, 8080, 6, FLOW_STATE_CLOSED, 11020, 120, 7, 6, "MySQL.HTTP", FLOW_CONF_DPI,
 	 FLOW_ATTR_END, NULL},
 	{"10.0.3.3", "10.0.3.5", 40003, 5432, 6, FLOW_STATE_ESTABLISHED, 10030, 80, 90, 120, "PostgreSQL", FLOW_CONF_DPI,
 	 FLOW_ATTR_END, NULL},
@@ -67,12 +67,17 @@ static const struct talk talks[] = {
 	 "api.example.com"},
 	{"10.0.3.3", "10.0.3.1", 40006, 53, 17, FLOW_STATE_ESTABLISHED, 11990, 4, 1, 1, "DNS", FLOW_CONF_DPI,
 	 FLOW_ATTR_DNS_QUERY, "api.example.com"},
+	{"fd00:3::7", "fd00:3::5", 0, 135, 58, FLOW_STATE_ESTABLISHED, 601999, 0, 1, 1, "ICMPV6", FLOW_CONF_DPI,
+	 FLOW_ATTR_END, NULL},
 	{"fd00:3::7", "fd00:3::5", 40007, 5432, 6, FLOW_STATE_CLOSED, 602000, 50, 8, 8, "PostgreSQL", FLOW_CONF_PORT,
 	 FLOW_ATTR_END, NULL},
 	{"10.0.3.66", "10.0.3.5", 40008, 22, 6, FLOW_STATE_REFUSED, 710000, 1, 1, 1, "SSH", FLOW_CONF_PORT,
 	 FLOW_ATTR_END, NULL},
 	{"10.0.3.66", "10.0.3.3", 40009, 9200, 6, FLOW_STATE_NEW, 711000, 3000, 3, 0, "Unknown", FLOW_CONF_UNKNOWN,
 	 FLOW_ATTR_END, NULL},
+	{"10.0.3.66", "10.0.3.5", 40010, 161, 17, FLOW_STATE_REFUSED, 711500, 1, 1, 0, "SNMP", FLOW_CONF_PORT,
+	 FLOW_ATTR_END, NULL},
+	{"10.0.3.5", "10.0.3.66", 3, 3, 1, FLOW_STATE_NEW, 711501, 0, 1, 0, "ICMP", FLOW_CONF_DPI, FLOW_ATTR_END, NULL},
 	{"10.0.3.66", "10.0.3.5", 7, 8, 1, FLOW_STATE_ESTABLISHED, 712000, 2, 1, 1, "ICMP", FLOW_CONF_DPI,
 	 FLOW_ATTR_END, NULL},
 };
@@ -194,7 +199,7 @@ static int put_flows(struct store_txn *t, const uint64_t *id)
 			agg.peer[0].addr = f.addr[0];
 			agg.peer[0].name[0] = '\0';
 		}
-		if (rc == 0)
+		if (rc == 0 && !proto_is_housekeeping(k->proto, k->dport))
 			rc = store_edge_add(t, &key, &agg);
 		buf_fini(&attrs);
 	}
@@ -316,7 +321,7 @@ int shop_make(const char *dir, int lossy)
 	return rc;
 }
 
-int shop_lapse(const char *dir)
+int shop_change(const char *dir, uint8_t state, const struct confirm_deadline *d)
 {
 	struct store_txn *t = NULL;
 	struct generation g;
@@ -329,10 +334,13 @@ int shop_lapse(const char *dir)
 	if (rc == 0)
 		rc = store_generation_get(t, 1, &g);
 	if (rc == 0) {
-		g.state = GENERATION_EXPIRED;
-		g.ended_ns = at(720000);
+		g.state = state;
+		g.ended_ns = state == GENERATION_EXPIRED ? at(720000) : 0;
+		g.confirm_by_ns = at(720000);
 		rc = store_generation_put(t, &g);
 	}
+	if (rc == 0 && d)
+		rc = store_deadline_put(t, d);
 	if (rc == 0)
 		rc = store_commit(t);
 	else

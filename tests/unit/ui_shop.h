@@ -8,11 +8,14 @@
 #define WEIR_TESTS_UI_SHOP_H
 #include <stdint.h>
 
+#include "store/history.h"
+
 #define SHOP_T0_NS 1583316000000000000ull /* 2020-03-04T10:00:00Z */
 
 /* Makes the store in dir (created). lossy: with an interval in which capture dropped packets. 0 or negative errno. */
 int shop_make(const char *dir, int lossy);
-/* Lets the policy in force of that store run out unconfirmed. 0 or negative errno. */
-int shop_lapse(const char *dir);
+/* Gives the policy in force of that store another state, GENERATION_ARMED or GENERATION_EXPIRED, and, unless NULL, the
+ * deadline by the kernel's clock. 0 or negative errno. */
+int shop_change(const char *dir, uint8_t state, const struct confirm_deadline *d);
 
 #endif
