@@ -44,7 +44,7 @@ static bool tells(struct inside *in, uint32_t ifindex)
 
 	memset(&w, 0, sizeof(w));
 	in->n_addrs = 1;
-	in->addrs[0] = (struct rtnl_addr){ifindex, addr_from_v4(v4)};
+	in->addrs[0] = (struct rtnl_addr){.ifindex = ifindex, .addr = addr_from_v4(v4)};
 	inside_addrs(in, &w);
 	return w.n_addrs == 1;
 }
