@@ -32,17 +32,17 @@ at "$world" sh -c 'ip link set lo up; ip link set eth0 up; ip addr add 198.51.10
 
 # One bridge (m and s), and workloads each on a link of its own: x with an address on it; c with a route of its own and none
 # on the host's side, as Calico makes them; r, which routes for what is behind it.
-lab_bridge br-one 10.91.1.1/24
-lab_workload m br-one 10.91.1.2/24
-lab_workload s br-one 10.91.1.3/24
-lab_workload x - 10.91.9.2/24
-lab_workload c - 10.91.7.2/32
-lab_workload r - 10.91.8.2/24
-lab_in ip addr add 10.91.9.1/24 dev vx
-lab_in ip addr add 10.91.8.1/24 dev vr
-lab_in ip route add 10.91.7.2/32 dev vc scope link
-lab_in ip route add 10.99.0.0/16 via 10.91.8.2
-for n in m s; do ip -n "$LAB_NS-$n" route add default via 10.91.1.1; done
+lab_bridge br-one 10.94.1.1/24
+lab_workload m br-one 10.94.1.2/24
+lab_workload s br-one 10.94.1.3/24
+lab_workload x - 10.94.9.2/24
+lab_workload c - 10.94.7.2/32
+lab_workload r - 10.94.8.2/24
+lab_in ip addr add 10.94.9.1/24 dev vx
+lab_in ip addr add 10.94.8.1/24 dev vr
+lab_in ip route add 10.94.7.2/32 dev vc scope link
+lab_in ip route add 10.99.0.0/16 via 10.94.8.2
+for n in m s; do ip -n "$LAB_NS-$n" route add default via 10.94.1.1; done
 lab_in sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward
 	[ ! -e /proc/sys/net/bridge ] || echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables'
 out() { # with its address and the one route that this host needs; what went with the link is no matter
@@ -52,8 +52,8 @@ out() { # with its address and the one route that this host needs; what went wit
 out
 lab_in nft -f - <<'NFT' || lab_skip "nftables has no NAT here"
 table ip nat {
-	chain pre { type nat hook prerouting priority dstnat; ip daddr 203.0.113.2 tcp dport 8080 dnat to 10.91.1.3:80; }
-	chain post { type nat hook postrouting priority srcnat; ip saddr 10.91.1.0/24 oifname "up0" masquerade; }
+	chain pre { type nat hook prerouting priority dstnat; ip daddr 203.0.113.2 tcp dport 8080 dnat to 10.94.1.3:80; }
+	chain post { type nat hook postrouting priority srcnat; ip saddr 10.94.1.0/24 oifname "up0" masquerade; }
 }
 NFT
 lab_serve s 80
@@ -144,7 +144,7 @@ shape() { # what, command that makes it, command that ends it
 	lab_check "back: $1" lab_poll 20 captured up0
 }
 shape "IPv6 only" 'ip -6 route add default via 2001:db8:1::1' 'ip -6 route del default'
-shape "one of several, not the best" 'ip route add default via 10.91.9.2 metric 10 table 5; ip route add default dev up0 metric 900' \
+shape "one of several, not the best" 'ip route add default via 10.94.9.2 metric 10 table 5; ip route add default dev up0 metric 900' \
 	'ip route flush table 5; ip route del default'
 shape "several next hops" 'ip route add default nexthop via 203.0.113.1 nexthop dev br-one' 'ip route del default'
 lab_in ip addr add 2001:db8:9::1/64 dev br-one nodad
@@ -164,14 +164,14 @@ out
 
 # A workload's link is one also where others' packets are sent through it, and whatever leads to it; the way out is left out
 # with the next route, by when these must have been heard of.
-lab_in sh -c 'ip rule add from 10.91.1.0/24 lookup 102; ip route add default via 10.91.9.2 table 102
+lab_in sh -c 'ip rule add from 10.94.1.0/24 lookup 102; ip route add default via 10.94.9.2 table 102
 	ip rule add fwmark 5 lookup 103; ip route add default dev vc table 103
-	ip route add 10.0.0.0/8 via 10.91.8.2; ip route add unreachable default metric 4000
+	ip route add 10.0.0.0/8 via 10.94.8.2; ip route add unreachable default metric 4000
 	ip route add default via 203.0.113.1'
 lab_check "left out at last" lab_poll 20 left_out up0
 lab_check "workloads' links are captured all the while" others
 lab_check "nothing was told of them" told 0 'v[xcr] has'
-lab_in sh -c 'ip rule del from 10.91.1.0/24 lookup 102; ip rule del fwmark 5 lookup 103; ip route del 10.0.0.0/8'
+lab_in sh -c 'ip rule del from 10.94.1.0/24 lookup 102; ip rule del fwmark 5 lookup 103; ip route del 10.0.0.0/8'
 lab_check "weir ends" weir_stop
 lab_check "still one record for each, with all that had waited" joined
 
