@@ -35,17 +35,23 @@ static inline void on_ask(void *arg, const struct flow_rec *f, uint64_t token)
 	b->asked++;
 }
 
-/* ask: it asks where a flow comes from, which token and asked tell of. */
-static inline void bench_init(struct bench *b, bool ask)
+static inline void bench_open(struct bench *b, const struct engine_options *eo)
 {
-	const struct engine_options eo = {.live = true, .grace_ns = 2 * NS_PER_S, .ask = ask ? on_ask : NULL, .arg = b};
 	const struct store_options so = {.no_sync = true};
 
 	memset(b, 0, sizeof(*b));
 	snprintf(b->dir, sizeof(b->dir), "/tmp/weir-test-XXXXXX");
 	CHECK(mkdtemp(b->dir) != NULL);
 	CHECK_EQ(store_open(&b->store, b->dir, STORE_WRITE, &so), 0);
-	CHECK_EQ(engine_new(&b->engine, b->store, &eo), 0);
+	CHECK_EQ(engine_new(&b->engine, b->store, eo), 0);
+}
+
+/* ask: it asks where a flow comes from, which token and asked tell of. */
+static inline void bench_init(struct bench *b, bool ask)
+{
+	const struct engine_options eo = {.live = true, .grace_ns = 2 * NS_PER_S, .ask = ask ? on_ask : NULL, .arg = b};
+
+	bench_open(b, &eo);
 }
 
 static inline void bench_fini(struct bench *b)

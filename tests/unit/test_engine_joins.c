@@ -6,88 +6,27 @@
  */
 #include "config.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "common/proto.h"
-#include "common/timefmt.h"
-#include "daemon/engine.h"
-#include "store/flows.h"
-#include "tests/tap.h"
+#include "tests/unit/engine_bench.h"
 
-#define T0 (1700000000ull * NS_PER_S)
 #define BRIDGE 2u
 #define UPLINK 3u
 #define WORLD "198.51.100.9"
 #define HOST "203.0.113.2"
 
-struct bench {
-	char dir[64];
-	struct store *store;
-	struct engine *engine;
-	uint64_t token;
-	unsigned asked;
-};
-
-static void on_ask(void *arg, const struct flow_rec *f, uint64_t token)
-{
-	struct bench *b = arg;
-
-	(void)f;
-	b->token = token;
-	b->asked++;
-}
-
-static struct addr addr_of(const char *text)
-{
-	struct addr a = {{0}};
-
-	CHECK_EQ(addr_parse(&a, text), 0);
-	return a;
-}
-
 /* links_named: and only the uplink was. */
-static void bench_init(struct bench *b, bool links_named)
+static void joins_init(struct bench *b, bool links_named)
 {
 	const struct engine_options eo = {.live = true, .grace_ns = 2 * NS_PER_S, .links_named = links_named, .ask = on_ask,
 					  .arg = b};
-	const struct store_options so = {.no_sync = true};
 	const struct addr host[] = {addr_of("10.0.0.1"), addr_of(HOST)};
 	const uint8_t len = 96 + 24;
 
-	memset(b, 0, sizeof(*b));
-	snprintf(b->dir, sizeof(b->dir), "/tmp/weir-test-XXXXXX");
-	CHECK(mkdtemp(b->dir) != NULL);
-	CHECK_EQ(store_open(&b->store, b->dir, STORE_WRITE, &so), 0);
-	CHECK_EQ(engine_new(&b->engine, b->store, &eo), 0);
+	bench_open(b, &eo);
 	engine_host(b->engine, host, 2, T0);
 	if (!links_named)
 		CHECK_EQ(names_network(engine_names(b->engine), BRIDGE, &host[0], &len, 1), 0);
 	CHECK_EQ(names_network(engine_names(b->engine), UPLINK, &host[1], &len, 1), 0);
-}
-
-static void bench_fini(struct bench *b)
-{
-	static const char *const files[] = {"weir.mdb", "weir.mdb-lock"};
-	char path[128];
-
-	engine_free(b->engine);
-	store_close(b->store);
-	for (unsigned i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "%s/%s", b->dir, files[i]);
-		unlink(path);
-	}
-	rmdir(b->dir);
-}
-
-static void up(struct bench *b, const char *address)
-{
-	struct workload w = {.id = 7, .start_ns = T0 - NS_PER_S, .n_addrs = 1, .name = "web", .group = "shop/web"};
-
-	w.addrs[0] = addr_of(address);
-	engine_workload(b->engine, &w, false, w.start_ns);
 }
 
 /* Reports it as seen on that interface. True: the kernel was asked about it. */
@@ -109,7 +48,8 @@ static bool seen(struct bench *b, struct flow_rec *f, uint32_t iface, const char
 	return b->asked > asked;
 }
 
-static bool stored(struct bench *b, const struct flow_rec *f, struct flow_rec *out)
+/* What the transaction that is open has of it. */
+static bool pending(struct bench *b, const struct flow_rec *f, struct flow_rec *out)
 {
 	return store_flow_get(engine_txn(b->engine), f->start_ns, f->id, out) == 0;
 }
@@ -150,12 +90,12 @@ static void test_known(const struct view *v)
 	struct flow_rec f, got;
 	struct bench b;
 
-	bench_init(&b, false);
-	up(&b, "10.0.0.5");
+	joins_init(&b, false);
+	up(&b, 7, "shop/web", "10.0.0.5");
 	CHECK(seen(&b, &f, UPLINK, v->client, v->cport, v->server, v->sport));
 	engine_origin(b.engine, b.token, &o);
 	engine_release(b.engine, T0 + 60 * NS_PER_S, true);
-	CHECK(!stored(&b, &f, &got));
+	CHECK(!pending(&b, &f, &got));
 	engine_stats(b.engine, &s);
 	CHECK_EQ(s.joined, 1);
 	CHECK_EQ(s.held, 0);
@@ -164,7 +104,7 @@ static void test_known(const struct view *v)
 		      : seen(&b, &f, BRIDGE, "10.0.0.5", 41000, WORLD, 443));
 	engine_origin(b.engine, b.token, &o);
 	engine_release(b.engine, T0 + 60 * NS_PER_S, true);
-	CHECK(stored(&b, &f, &got));
+	CHECK(pending(&b, &f, &got));
 	CHECK_EQ(got.workload[v->dnat], 7);
 	CHECK_EQ(got.nat_port, v->dnat ? 8080 : 0);
 	bench_fini(&b);
@@ -177,14 +117,14 @@ static void test_late(const struct view *v, bool named)
 	struct flow_rec f, got;
 	struct bench b;
 
-	bench_init(&b, false);
+	joins_init(&b, false);
 	CHECK(seen(&b, &f, UPLINK, v->client, v->cport, v->server, v->sport));
 	engine_origin(b.engine, b.token, &o);
-	CHECK(!stored(&b, &f, &got));
+	CHECK(!pending(&b, &f, &got));
 	if (named)
-		up(&b, "10.0.0.5");
+		up(&b, 7, "shop/web", "10.0.0.5");
 	engine_release(b.engine, T0 + 5 * NS_PER_S, false);
-	CHECK_EQ(stored(&b, &f, &got), !named);
+	CHECK_EQ(pending(&b, &f, &got), !named);
 	if (!named) /* nobody's, as far as is known: it is left as it was seen */
 		CHECK(addr_equal(&got.addr[0], &f.addr[0]) && addr_equal(&got.addr[1], &f.addr[1]));
 	bench_fini(&b);
@@ -198,12 +138,12 @@ static void test_uplink_only(const struct view *v)
 	struct addr workload = addr_of("10.0.0.5"), host = addr_of(HOST);
 	struct bench b;
 
-	bench_init(&b, true);
-	up(&b, "10.0.0.5");
+	joins_init(&b, true);
+	up(&b, 7, "shop/web", "10.0.0.5");
 	CHECK(seen(&b, &f, UPLINK, v->client, v->cport, v->server, v->sport));
 	engine_origin(b.engine, b.token, &o);
 	engine_release(b.engine, T0 + 60 * NS_PER_S, true);
-	CHECK(stored(&b, &f, &got));
+	CHECK(pending(&b, &f, &got));
 	CHECK(addr_equal(&got.addr[v->dnat], &workload) && got.workload[v->dnat] == 7);
 	CHECK_EQ(got.port[v->dnat], v->dnat ? 80 : 41000);
 	CHECK(v->dnat ? addr_equal(&got.nat_addr, &host) && got.nat_port == 8080 : addr_is_zero(&got.nat_addr));
@@ -219,23 +159,23 @@ static void test_others(void)
 	struct flow_rec f, got;
 	struct bench b;
 
-	bench_init(&b, false);
+	joins_init(&b, false);
 	CHECK(seen(&b, &f, UPLINK, HOST, 50000, WORLD, 443));
 	engine_origin(b.engine, b.token, &own);
-	CHECK(stored(&b, &f, &got));
+	CHECK(pending(&b, &f, &got));
 	CHECK(addr_equal(&got.addr[0], &own.client) && got.port[0] == 50000 && addr_is_zero(&got.nat_addr));
 	CHECK(seen(&b, &f, UPLINK, WORLD, 40001, HOST, 80));
 	engine_origin(b.engine, b.token, &sent_on);
-	CHECK(stored(&b, &f, &got));
+	CHECK(pending(&b, &f, &got));
 	CHECK(addr_equal(&got.addr[1], &f.addr[1]) && got.port[1] == 80);
 	CHECK(seen(&b, &f, UPLINK, HOST, 61001, "192.0.2.80", 8080));
 	engine_origin(b.engine, b.token, &sent_on);
-	CHECK(stored(&b, &f, &got));
+	CHECK(pending(&b, &f, &got));
 	CHECK(addr_equal(&got.addr[0], &f.addr[0]) && got.port[0] == 61001);
 	/* Redirected to a server of its own: the port that answers, and the one that was asked for. */
 	CHECK(seen(&b, &f, UPLINK, WORLD, 40002, HOST, 80));
 	engine_origin(b.engine, b.token, &local);
-	CHECK(stored(&b, &f, &got));
+	CHECK(pending(&b, &f, &got));
 	CHECK(got.port[1] == 8080 && got.nat_port == 80);
 	bench_fini(&b);
 }
