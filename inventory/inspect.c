@@ -33,6 +33,9 @@ struct json_t *inspect_load(const char *text, size_t len, char *error)
 	}
 	/* jansson itself refuses what is nested deeper than 2048. */
 	j = json_loadb(text, len, 0, &e);
+	/* It takes no integer of more than 63 bits. Engine 29 counts the addresses that an IPv6 network has left, in 64. */
+	if (!j && json_error_code(&e) == json_error_numeric_overflow)
+		j = json_loadb(text, len, JSON_DECODE_INT_AS_REAL, &e);
 	if (!j)
 		snprintf(error, INVENTORY_ERROR_STRLEN, "JSON, line %d, column %d: %.150s", e.line, e.column, e.text);
 	return j;
@@ -241,6 +244,7 @@ int inspect_container(struct inspected *out, const struct json_t *o, const char 
 	const char *name = json_string_value(json_object_get(o, "Name")), *at;
 	const char *mode = json_string_value(member(o, "HostConfig", "NetworkMode"));
 	struct workload *w = &out->w;
+	double code;
 
 	memset(out, 0, sizeof(*out));
 	inspect_text(w->runtime_id, sizeof(w->runtime_id), o, "Id");
@@ -263,7 +267,8 @@ int inspect_container(struct inspected *out, const struct json_t *o, const char 
 	w->start_ns = time_of(state, "StartedAt");
 	out->finished_ns = time_of(state, "FinishedAt");
 	out->running = json_is_true(json_object_get(state, "Running"));
-	w->exit_code = !out->running && json_is_integer(exit_code) ? (int32_t)json_integer_value(exit_code) : -1;
+	code = json_number_value(exit_code); /* 0 where it is none */
+	w->exit_code = !out->running && json_is_number(exit_code) && code >= 0 && code < 1e9 ? (int32_t)code : -1;
 	if (!out->running && out->finished_ns >= w->start_ns)
 		w->end_ns = out->finished_ns;
 	add_networks(w, json_object_get(o, "NetworkSettings"));

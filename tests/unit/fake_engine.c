@@ -203,7 +203,10 @@ int engine_good(const char *path, struct buf *b)
 	} else if (strcmp(path, "/networks/" NET) == 0) {
 		buf_adds(b, "{\"Containers\":{\"" ID_A
 			    "\":{\"IPv4Address\":\"10.0.0.7/24\",\"IPv6Address\":\"fd00::7/64\"},\"" ID_B
-			    "\":{\"IPv4Address\":\"10.0.0.8/24\"}}}");
+			    "\":{\"IPv4Address\":\"10.0.0.8/24\"}},"
+			    /* as engine 29 tells of a network with IPv6: more than jansson's integers hold */
+			    "\"Status\":{\"IPAM\":{\"Subnets\":{\"fd00::/64\":{\"IPsInUse\":4,"
+			    "\"DynamicIPsAvailable\":18446744073709551612}}}}}");
 	} else if (strncmp(path, "/networks?filters=", 18) == 0 && world.macvlan) {
 		buf_adds(b, "[{\"Id\":\"" NET "\",\"Name\":\"lan\",\"Driver\":\"macvlan\"},{\"Driver\":\"ipvlan\"},7]");
 	} else if (strcmp(path, "/images/" IMAGE "/json") == 0) {
