@@ -68,7 +68,7 @@ captured() { status_is "any(.interfaces[]; .name == \"$1\" and .attached)"; }
 left_out() { status_is ".inventory.settled and all(.interfaces[]; .name != \"$1\" or (.attached | not))"; }
 others() { for l in br-one vx vc vr; do captured "$l" || return 1; done; }
 told() { # times, what
-	[ "$(grep -c "^weir: $2" "$log")" = "$1" ]
+	[ "$(grep -Ec "^(weir: |  note +)$2" "$log")" = "$1" ] # the notes of the start stand under its headings
 }
 pings() { lab_inside m busybox ping -c 1 -W 20 198.51.100.9 >/dev/null; }
 say() { echo hello | "$@" 2>/dev/null | grep -q hello; }
