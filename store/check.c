@@ -140,6 +140,37 @@ static int check_root(const struct walk *w, const struct tree *t)
 	return get64(p) == t->root && get16(p + 10) == (t->depth == 1 ? FLAG_LEAF : FLAG_BRANCH) ? 0 : -EBADMSG;
 }
 
+/* Is the free list's root one of its own pages? Its keys are transaction numbers; LMDB falls over nodes of other trees
+ * there. */
+static int check_free_root(const struct walk *w, const struct tree *t)
+{
+	uint8_t *p;
+	unsigned n;
+	int rc = check_root(w, t);
+
+	if (rc || t->root == NO_PAGE)
+		return rc;
+	p = malloc(w->page_size);
+	if (!p)
+		return -ENOMEM;
+	rc = read_at(w->fd, p, w->page_size, t->root * w->page_size);
+	n = rc || get16(p + 12) < PAGE_HEAD || get16(p + 12) > w->page_size ? 0 : (get16(p + 12) - PAGE_HEAD) / 2u;
+	if (!rc && n == 0)
+		rc = -EBADMSG;
+	for (unsigned i = 0; !rc && i < n; i++) {
+		size_t at = get16(p + PAGE_HEAD + 2 * i);
+
+		if (at + NODE_HEAD > w->page_size || at + NODE_HEAD + get16(p + at + 6) > w->page_size)
+			rc = -EBADMSG;
+		else if (t->depth > 1) /* the first key of a branch is empty */
+			rc = i == 0 || get16(p + at + 6) == 8 ? 0 : -EBADMSG;
+		else
+			rc = get16(p + at + 6) == 8 && !(get16(p + at + 4) & ~NODE_BIG) ? 0 : -EBADMSG;
+	}
+	free(p);
+	return rc;
+}
+
 /* One list of page numbers: a count, then that many; inline or on overflow pages, all inside the file. */
 static int count_list(struct walk *w, const uint8_t *node, size_t room)
 {
@@ -242,9 +273,10 @@ static int check_once(int fd)
 	w.page_size = m[0].page_size;
 	w.pages = (uint64_t)st.st_size / w.page_size;
 	w.last = newer->last_page;
-	if (m[1].page_size != w.page_size)
+	/* Which of the two LMDB takes goes by whether the number of the transaction is odd. */
+	if (m[1].page_size != w.page_size || newer != &m[newer->txn & 1])
 		return -EBADMSG;
-	rc = check_root(&w, &newer->free);
+	rc = check_free_root(&w, &newer->free);
 	if (!rc)
 		rc = check_root(&w, &newer->all);
 	if (rc || w.last < w.pages)

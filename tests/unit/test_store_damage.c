@@ -135,11 +135,32 @@ static void test_holes(void)
 	help_remove(dir);
 }
 
+/* A reader that stays keeps pages from being used again: their list grows to a tree of several pages. */
+static void test_long_free_list(void)
+{
+	char *dir = help_dir();
+	struct store_txn *reader;
+	struct store *s;
+
+	CHECK_EQ(store_open(&s, dir, STORE_WRITE, NULL), 0);
+	CHECK_EQ(help_put_flows(s, 0, 1), 0);
+	CHECK_EQ(store_begin(&reader, s, false), 0);
+	for (unsigned i = 1; i < 400; i++)
+		CHECK_EQ(help_put_flows(s, i, 1), 0);
+	CHECK_EQ(help_try_open(dir, STORE_READ), 400);
+	store_abort(reader);
+	store_close(s);
+	CHECK_EQ(help_try_open(dir, STORE_READ), 400);
+	CHECK_EQ(help_try_open(dir, STORE_WRITE), 400);
+	help_remove(dir);
+}
+
 int main(void)
 {
 	rnd = tap_seed();
 	test_truncated();
 	test_foreign();
 	test_holes();
+	test_long_free_list();
 	return tap_done();
 }
