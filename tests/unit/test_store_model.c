@@ -25,6 +25,13 @@ static uint64_t below(uint64_t n)
 	return tap_random(&rnd) % n;
 }
 
+/* qsort, to which nothing must not be given as NULL. */
+static void sort(void *v, size_t n, size_t size, int (*cmp)(const void *a, const void *b))
+{
+	if (n)
+		qsort(v, n, size, cmp);
+}
+
 /* ---- flows ---- */
 
 struct model {
@@ -214,11 +221,11 @@ static void write_some(struct store *s, struct model *m, uint64_t span)
 		CHECK_EQ(store_flow_put(t, &f), 0);
 		model_put(m, &f);
 		if (below(100) == 0) { /* the transaction sees what it wrote */
-			qsort(m->f, m->n, sizeof(*m->f), by_start);
+			sort(m->f, m->n, sizeof(*m->f), by_start);
 			ask(t, m, span);
 		}
 	}
-	qsort(m->f, m->n, sizeof(*m->f), by_start);
+	sort(m->f, m->n, sizeof(*m->f), by_start);
 	if (below(6) == 0) {
 		store_abort(t);
 		model_copy(m, &kept);
@@ -287,7 +294,7 @@ static void test_retention_model(void)
 	for (size_t i = 0; i < left.n; i++)
 		found += left.f[i].end_ns >= now - o.keep_ns;
 	CHECK_EQ(found, young);
-	qsort(left.f, left.n, sizeof(*left.f), by_start);
+	sort(left.f, left.n, sizeof(*left.f), by_start);
 	for (unsigned k = 0; k < 200; k++)
 		ask(t, &left, span);
 	check_stats(t, &left);
@@ -356,7 +363,7 @@ static void line_bind(struct line *l, uint64_t workload, uint64_t from)
 		new.to_ns = next.from_ns;
 	}
 	l->v[l->n++] = new;
-	qsort(l->v, l->n, sizeof(l->v[0]), by_from);
+	sort(l->v, l->n, sizeof(l->v[0]), by_from);
 }
 
 static void line_unbind(struct line *l, uint64_t workload, uint64_t to)
