@@ -13,7 +13,8 @@
 #include "common/timefmt.h"
 #include "daemon/engine_impl.h"
 
-#define BY_ADDR 8192u
+#define SETS 1024u /* by the hash of the address */
+#define WAYS 8u    /* in each: many short lives at once do not displace each other */
 #define BY_TIME 16u
 /* A workload is noticed, and its end too, a little after the packets next to them. */
 #define SLACK_NS (2 * NS_PER_S)
@@ -25,14 +26,39 @@ struct note {
 };
 
 struct unnamed {
-	struct note by_addr[BY_ADDR]; /* direct-mapped */
+	struct note by_addr[SETS][WAYS];
 	struct note by_time[BY_TIME]; /* a ring */
 	unsigned n_by_time;
 };
 
-static struct note *slot(const struct engine *e, const struct addr *a)
+static struct note *set_of(const struct engine *e, const struct addr *a)
 {
-	return &e->unnamed->by_addr[hash_bytes(&e->secret, a->b, sizeof(a->b)) % BY_ADDR];
+	return e->unnamed->by_addr[hash_bytes(&e->secret, a->b, sizeof(a->b)) % SETS];
+}
+
+/* The note of that address; NULL: there is none. */
+static const struct note *find(const struct engine *e, const struct addr *a)
+{
+	const struct note *n = set_of(e, a);
+
+	for (unsigned i = 0; i < WAYS; i++)
+		if (n[i].why && addr_equal(&n[i].addr, a))
+			return &n[i];
+	return NULL;
+}
+
+/* Where its note goes: in place of the one before, else where it is free, else in place of the oldest. */
+static struct note *place_for(const struct engine *e, const struct addr *a)
+{
+	struct note *n = set_of(e, a), *best = n;
+
+	for (unsigned i = 0; i < WAYS; i++) {
+		if (n[i].why && addr_equal(&n[i].addr, a))
+			return &n[i];
+		if (best->why && (!n[i].why || n[i].to_ns < best->to_ns))
+			best = &n[i];
+	}
+	return best;
 }
 
 void engine_unnamed(struct engine *e, const struct inventory_unnamed *u)
@@ -42,7 +68,7 @@ void engine_unnamed(struct engine *e, const struct inventory_unnamed *u)
 	if (!e->unnamed)
 		return;
 	for (unsigned i = 0; i < u->n_addrs; i++)
-		*slot(e, &u->addrs[i]) = (struct note){u->addrs[i], u->from_ns, u->to_ns, u->why};
+		*place_for(e, &u->addrs[i]) = (struct note){u->addrs[i], u->from_ns, u->to_ns, u->why};
 	if (!u->n_addrs)
 		e->unnamed->by_time[e->unnamed->n_by_time++ % BY_TIME] =
 			(struct note){addr_any, u->from_ns, u->to_ns, u->why};
@@ -60,9 +86,9 @@ static bool fits(const struct note *n, const struct flow_rec *f)
 
 uint8_t unnamed_why(const struct engine *e, const struct flow_rec *f, unsigned i, const struct names_end *end)
 {
-	const struct note *n = e->unnamed ? slot(e, &f->addr[i]) : NULL;
+	const struct note *n = e->unnamed ? find(e, &f->addr[i]) : NULL;
 
-	if (n && addr_equal(&n->addr, &f->addr[i]) && fits(n, f))
+	if (n && fits(n, f))
 		return n->why;
 	if (e->inventory_ns && e->inventory_ns < f->end_ns)
 		return FLOW_UNNAMED_SILENT;

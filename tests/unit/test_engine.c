@@ -330,12 +330,36 @@ static void test_settled(void)
 	bench_fini(&b);
 }
 
+/* Four hundred short lives at once: each keeps its reason. */
+static void test_unnamed_many(void)
+{
+	char text[2][ADDR_STRLEN];
+	struct bench b;
+	unsigned lost = 0;
+
+	bench_init(&b, false);
+	up(&b, 12, "shop/web", "10.0.0.9");
+	for (unsigned i = 0; i < 400; i++) {
+		snprintf(text[0], sizeof(text[0]), "10.7.%u.%u", i / 200, 1 + i % 200);
+		snprintf(text[1], sizeof(text[1]), "fe80::%x", 1 + i);
+		for (unsigned k = 0; k < 2; k++)
+			unnamed(&b, FLOW_UNNAMED_GONE, text[k], T0, T0 + NS_PER_S);
+	}
+	for (unsigned i = 0; i < 400; i++) {
+		snprintf(text[0], sizeof(text[0]), "10.7.%u.%u", i / 200, 1 + i % 200);
+		lost += why(&b, text[0], T0) != FLOW_UNNAMED_GONE;
+	}
+	CHECK_EQ(lost, 0);
+	bench_fini(&b);
+}
+
 int main(void)
 {
 	test_names_in_store();
 	test_counts_once();
 	test_late_name();
 	test_unnamed();
+	test_unnamed_many();
 	test_silence();
 	test_loss();
 	test_recall();
